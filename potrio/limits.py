@@ -1,0 +1,127 @@
+"""Every bound of potrio with its reason: no queue, loop, size or wait anywhere is without one.
+
+Sizes are bytes, times seconds, unless the name says otherwise. The figures come from measurements of how
+libraries of the field behave under hostile input; a limit is a default of the constructor that uses it, so that
+a test or an embedding program can set its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- WebSocket -------------------------------------------------------------------------------------------------------
+
+CLIENT_MESSAGE_MAX: Final = 4 * 1024 * 1024
+"""Largest message a client accepts. The asset table is 85-190 kB, a page of history up to a few MB."""
+
+SERVER_MESSAGE_MAX: Final = 1_000_000
+"""Largest message a server accepts: the maxPayload it announces."""
+
+FRAGMENTS_MAX: Final = 128
+"""Frames in one message. Real peers never fragment; endless fragments are an attack on memory and CPU."""
+
+EMPTY_FRAGMENTS_MAX: Final = 8
+"""Empty non-final frames in one message: they carry nothing and cost CPU."""
+
+CONTROL_FRAMES_PER_SECOND: Final = 20.0
+CONTROL_FRAMES_BURST: Final = 200
+"""Budget of ping and pong frames from the peer (token bucket); past it the connection is closed with 1008."""
+
+CLOSE_TIMEOUT: Final = 1.0
+"""From our Close frame to our closing of TCP, whatever the peer or a library does."""
+
+# --- HTTP upgrade ----------------------------------------------------------------------------------------------------
+
+HANDSHAKE_TIMEOUT: Final = 10.0
+"""A client's budget for DNS, TCP, TLS, HTTP upgrade, Engine.IO, Socket.IO and authentication together."""
+
+SERVER_HEAD_TIMEOUT: Final = 5.0
+"""A server's budget for a request head to arrive."""
+
+SERVER_AUTH_TIMEOUT: Final = 15.0
+"""From upgrade to authentication on a server. Some clients are silent for two seconds first, and retry at ten."""
+
+HTTP_HEAD_MAX: Final = 16 * 1024
+HTTP_HEADERS_MAX: Final = 64
+HTTP_BODY_MAX: Final = 64 * 1024
+"""Bytes and lines of an HTTP head, bytes of a request body (fault orders posted to the venue)."""
+
+# --- Engine.IO and Socket.IO -----------------------------------------------------------------------------------------
+
+ATTACHMENTS_MAX: Final = 10
+ATTACHMENTS_BYTES_MAX: Final = CLIENT_MESSAGE_MAX
+ATTACHMENTS_TIMEOUT: Final = 5.0
+"""Attachments of one packet: how many, how large together, how long until the last has come."""
+
+ACK_ID_DIGITS_MAX: Final = 19
+"""An ack id fits a 64-bit integer."""
+
+NAMESPACE_CHARS_MAX: Final = 256
+EVENT_NAME_CHARS_MAX: Final = 256
+"""Names are short; a long one is garbage or an attack on logs."""
+
+JSON_DEPTH_MAX: Final = 64
+"""Brackets opened in a small JSON text are counted before it is decoded: deep nesting kills small-stack threads."""
+
+JSON_INTEGER_DIGITS_MAX: Final = 19
+
+PREAUTH_EVENTS_MAX: Final = 32
+"""Events a server keeps for a client that has not authenticated yet: some clients resubscribe first."""
+
+DECODE_ERRORS_MAX: Final = 3
+DECODE_ERRORS_WINDOW: Final = 60.0
+"""Undecodable payloads a client forgives per connection and window before it reconnects."""
+
+PS_INTERVAL: Final = 20.0
+"""A client sends the event ``ps`` this often."""
+
+PS_DEADLINE: Final = 180.0
+"""A venue closes a connection that has not sent ``ps`` for this long."""
+
+HEARTBEAT_GRACE: Final = 1.0
+"""Added to pingInterval + pingTimeout before a silent peer counts as dead."""
+
+TCP_USER_TIMEOUT_MS: Final = 8_000
+"""Unacknowledged bytes older than this break the connection (Linux)."""
+
+# --- client ----------------------------------------------------------------------------------------------------------
+
+READ_MAX: Final = 64 * 1024
+"""Bytes of one read from a socket: one synchronous pass decodes them all."""
+
+STREAMS_PER_CONNECTION_MAX: Final = 4
+"""The venue streams the last four assets asked for; a fifth would silently end the first."""
+
+REQUEST_TIMEOUT: Final = 10.0
+"""A venue that has not answered a repeatable request in this time is asked again or the caller is told."""
+
+ORDER_ACK_TIMEOUT: Final = 10.0
+"""An order without an answer for this long is UNKNOWN until it is reconciled."""
+
+SETTLEMENT_GRACE: Final = 10.0
+"""From a deal's close time to the asking of the venue for its result."""
+
+MAILBOX_CAPACITY: Final = 1024
+STREAM_CAPACITY: Final = 1024
+"""Messages waiting for an actor; items waiting for one reader of a stream."""
+
+ORDERS_KEPT_MAX: Final = 10_000
+"""Settled orders a client remembers; live ones are never forgotten."""
+
+CONCURRENT_ORDERS_MAX: Final = 10
+"""Orders open at once on one account, as the venue itself limits them on demo."""
+
+HISTORY_PAGES_MAX: Final = 64
+"""Requests one ``candles()`` call may make."""
+
+RECONNECT_BASE: Final = 0.5
+RECONNECT_CAP: Final = 5.0
+RECONNECT_STABLE: Final = 10.0
+"""Full-jitter backoff between attempts (the first is at once); reset once a connection stayed ready this long."""
+
+# --- venue -----------------------------------------------------------------------------------------------------------
+
+VENUE_CONNECTIONS_MAX: Final = 20_000
+VENUE_OUTBOUND_MESSAGES_MAX: Final = 4096
+VENUE_OUTBOUND_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What waits for one slow reader; past it the venue closes that connection with 1013."""
