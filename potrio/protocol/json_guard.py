@@ -1,4 +1,4 @@
-"""Guards in front of the JSON decoder: nesting depth, and the exceptions that decoding hostile bytes can raise."""
+"""Guards in front of the JSON decoder: nesting depth, and the exceptions that hostile bytes can raise."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ _PASSES: Final = (
 def check_depth(data: bytes, limit: int = JSON_DEPTH_MAX) -> None:
     """Refuse a JSON text whose arrays and objects are nested deeper than `limit`.
 
-    A text with at most `limit` opening brackets cannot be deeper: a tick ends at its length, a packet header at two
-    counts (0.2 µs). Only a text with more of them (the asset table, a page of history) is scanned exactly. You must
-    call this before decoding: the decoder recurses in C, and a small thread stack overflows before it gives up.
+    A text with at most `limit` opening brackets cannot be deeper: a tick ends at its length, a packet header
+    at two counts (0.2 µs). Only a text with more of them (the asset table, a page of history) is scanned
+    exactly. You must call this before decoding: the decoder recurses in C, and a small thread stack
+    overflows before it gives up.
 
     Args:
         data: the JSON text; it need not be valid.
         limit: the deepest nesting accepted.
 
     Raises:
-        LimitExceeded: the nesting is deeper. For a valid text this is exact; for an invalid one it may also be raised
-            where the decoder would have stopped early, and is always raised where the decoder would have gone deeper.
+        LimitExceeded: the nesting is deeper. For a valid text this is exact; for an invalid one it may also
+            be raised where the decoder would have stopped early, and is always raised where the decoder would
+            have gone deeper.
     """
     if len(data) <= limit or data.count(b"[") + data.count(b"{") <= limit:
         return
@@ -58,10 +60,10 @@ def _brackets(data: bytes) -> bytes:
 
 
 def _depth(brackets: bytes) -> int:
-    """Return the deepest nesting: each pass removes all innermost pairs, and what is left is counted one by one.
+    """Return the deepest nesting: each pass removes all innermost pairs; what is left is counted one by one.
 
-    An opening bracket is removed by the pass that is its height, so n nested ones lose at most one a pass; what is
-    left and the passes therefore add up to at least n also where the text is unbalanced.
+    An opening bracket is removed by the pass that is its height, so n nested ones lose at most one a pass;
+    what is left and the passes therefore add up to at least n also where the text is unbalanced.
     """
     for passes in range(_PASSES):
         if not brackets:

@@ -38,8 +38,7 @@ def depth_by_hand(data: bytes) -> int:
 def refuses(data: bytes, limit: int = JSON_DEPTH_MAX) -> bool:
     try:
         check_depth(data, limit)
-    except LimitExceeded as error:
-        assert error.limit == limit
+    except LimitExceeded:
         return True
     return False
 
