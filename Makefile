@@ -1,14 +1,27 @@
 # Two commands do everything on a machine that has only Python >= 3.11 and pip: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+SHELL := /bin/sh
 VENV := .venv
 PEERS := .venv-peers
 BIN := $(VENV)/bin
 T ?= tests
 UV := $(shell command -v uv 2>/dev/null)
 
+# The first Python that is new enough, unless PYTHON names one. Each is run, not only looked up: version managers
+# leave names on the path that do not work.
+new_enough = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$python $(new_enough) && { echo $$python; break; }; done)
+endif
+need_python = @$(or $(PYTHON),false) $(new_enough) || { \
+	echo "potrio needs Python 3.11 or newer$(if $(PYTHON),; $(PYTHON) is not): install it, or say make PYTHON=/path/to/python3.11" >&2; \
+	exit 1; }
+
+# uv where it is installed. Without it the standard library, also where a distribution split ensurepip off.
 ifeq ($(UV),)
-make_venv = $(PYTHON) -m venv $(1)
+make_venv = $(PYTHON) -m venv $(1) >/dev/null 2>&1 || { \
+	$(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) -m pip --python $(1)/bin/python install --quiet pip; }
 pip_install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 else
 make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
@@ -23,15 +36,18 @@ help:  ## show this list
 install: $(VENV)/.installed  ## make .venv and install potrio into it (editable, with the tools)
 
 $(VENV)/.installed: pyproject.toml
-	$(call make_venv,$(VENV))
+	$(need_python)
+	@$(call make_venv,$(VENV))
 	$(call pip_install,$(VENV)) -e '.[cli,test,dev]'
 	@touch $@
 
 peers: $(PEERS)/.installed  ## make .venv-peers: the third-party clients of the interop tests
 
-$(PEERS)/.installed: tests/interop/requirements.txt
-	$(call make_venv,$(PEERS))
+$(PEERS)/.installed: tests/interop/requirements.txt tests/interop/clients.txt
+	$(need_python)
+	@$(call make_venv,$(PEERS))
 	$(call pip_install,$(PEERS)) -r tests/interop/requirements.txt
+	$(call pip_install,$(PEERS)) --no-deps -r tests/interop/clients.txt
 	@touch $@
 
 demo: install  ## the main job: a venue in its own process, a supervised client trading on it
@@ -48,13 +64,23 @@ types: install  ## mypy --strict
 	$(BIN)/mypy
 
 layers: install  ## the import contracts
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
-check: lint types layers test  ## everything a merge needs
+check: lint types layers docs test  ## everything a merge needs
+
+bench: install  ## measure against peers in the same run (narrow it with B=decode)
+	$(BIN)/python -m benchmarks $(B)
+
+docs: $(VENV)/.docs  ## build the documentation into docs/_build; any warning is an error
+	$(BIN)/sphinx-build -q -n -W --keep-going -b html docs docs/_build/html
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(call pip_install,$(VENV)) -e '.[docs]'
+	@touch $@
 
 fix: install  ## format and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build docs/_build
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build

@@ -18,7 +18,7 @@ import trio
 
 from potrio.limits import TCP_USER_TIMEOUT_MS
 
-__all__ = ["REAL", "Seam"]
+__all__ = ["REAL", "Seam", "tune"]
 
 
 class Seam:
