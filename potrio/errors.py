@@ -29,6 +29,7 @@ __all__ = [
     "OrderError",
     "OrderRejected",
     "OutcomeUnknown",
+    "PayloadInvalid",
     "PotrioError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -100,6 +101,16 @@ class LimitExceeded(RemoteProtocolError):
         self.args = (what, limit, close_code)
         self.what = what
         self.limit = limit
+
+
+class PayloadInvalid(RemoteProtocolError):
+    """A known event came with a payload that does not fit it. The text names ``event`` and ``fault``, never the data."""
+
+    def __init__(self, event: str, fault: str) -> None:
+        super().__init__(f"bad payload for {event}: {fault}", 1007)
+        self.args = (event, fault)
+        self.event = event
+        self.fault = fault
 
 
 # --- connecting ------------------------------------------------------------------------------------------------------
@@ -175,7 +186,9 @@ class AuthError(PotrioError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the venue rejected the SSID ({self.reason}); log in with the browser again and copy a fresh one"
+        return (
+            f"the venue rejected the SSID ({self.reason}); log in with the browser again and copy a fresh one"
+        )
 
 
 # --- a connection that was there -------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ CONTROL_FRAMES_PER_SECOND: Final = 20.0
 CONTROL_FRAMES_BURST: Final = 200
 """Budget of ping and pong frames from the peer (token bucket); past it the connection is closed with 1008."""
 
+PONGS_PENDING_MAX: Final = 32
+"""Pongs waiting to be sent; of more pings than this in one go only the latest are answered (RFC 6455 section 5.5.3)."""
+
 CLOSE_TIMEOUT: Final = 1.0
 """From our Close frame to our closing of TCP, whatever the peer or a library does."""
 
@@ -64,6 +67,22 @@ JSON_DEPTH_MAX: Final = 64
 """Brackets opened in a small JSON text are counted before it is decoded: deep nesting kills small-stack threads."""
 
 JSON_INTEGER_DIGITS_MAX: Final = 19
+
+TEXT_CHARS_MAX: Final = 4096
+SYMBOL_CHARS_MAX: Final = 64
+"""Characters of a text (labels, error codes, ids) and of an asset's symbol in a message; both are short in life."""
+
+STAMP_MAX: Final = 4_102_444_800
+"""The latest time a message may carry, the year 2100: a later one is garbage, and breaks calendars."""
+
+PRICE_MAX: Final = 1e12
+MONEY_MAX: Final = 10**15
+MONEY_SCALE_MAX: Final = 18
+"""Size of prices and amounts, digits after the point: ``1e999999999`` is valid JSON and would eat the machine."""
+
+ROWS_COMMAS_MAX: Final = 200_000
+"""Commas in a list that is decoded row by row after a bad row: each undecoded row costs 100 bytes. An asset
+table has 6 000."""
 
 PREAUTH_EVENTS_MAX: Final = 32
 """Events a server keeps for a client that has not authenticated yet: some clients resubscribe first."""
