@@ -59,6 +59,22 @@ ATTACHMENTS_TIMEOUT: Final = 5.0
 ACK_ID_DIGITS_MAX: Final = 19
 """An ack id fits a 64-bit integer."""
 
+ACKS_PENDING_MAX: Final = 1024
+"""Events sent with an ack id that the peer has not acknowledged, per namespace."""
+
+EVENT_ARGS_MAX: Final = 32
+"""Arguments of one event or ack. Splitting them costs 32 times their size, and honest events have few."""
+
+BINARY_HEADER_CHARS_MAX: Final = 64 * 1024
+"""Text of a packet with attachments: it is decoded as a whole to find the placeholders."""
+
+BINARY_HEADERS_KEPT_MAX: Final = 128
+"""Headers of binary events remembered by their text, so that an equal one is not parsed again."""
+
+HANDSHAKE_CHARS_MAX: Final = 16 * 1024
+SID_CHARS_MAX: Final = 256
+"""Text of an Engine.IO handshake and of an id in it; real ones have about 120 and 20 characters."""
+
 NAMESPACE_CHARS_MAX: Final = 256
 EVENT_NAME_CHARS_MAX: Final = 256
 """Names are short; a long one is garbage or an attack on logs."""
