@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from potrio.protocol.frames import BINARY, TEXT, apply_mask
+from potrio.protocol.frames import BINARY, TEXT, Message, apply_mask
 
 __all__ = ["FAST_LENGTH_MAX", "decode_masked", "decode_unmasked"]
 
@@ -32,7 +32,7 @@ FINAL_TEXT: Final = 0x80 | TEXT
 FINAL_BINARY: Final = 0x80 | BINARY
 
 
-def decode_unmasked(data: bytes, offset: int, append: Callable[[str | bytes], None]) -> int:
+def decode_unmasked(data: bytes, offset: int, append: Callable[[Message], None]) -> int:
     """Decode frames as a server sends them, from ``offset`` on; append their messages.
 
     Returns:
@@ -89,7 +89,7 @@ def decode_unmasked(data: bytes, offset: int, append: Callable[[str | bytes], No
     return offset
 
 
-def decode_masked(data: bytes, offset: int, append: Callable[[str | bytes], None]) -> int:
+def decode_masked(data: bytes, offset: int, append: Callable[[Message], None]) -> int:
     """Decode frames as a client sends them; as `decode_unmasked`, but unmasking each, and without runs."""
     end = len(data)
     last = end - 5  # A header with its mask has six bytes at least.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from struct import Struct as Layout
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ __all__ = [
     "PONG",
     "TEXT",
     "FrameHeader",
+    "Message",
     "apply_mask",
     "decode_close",
     "decode_header",
@@ -33,6 +34,9 @@ __all__ = [
     "encode_messages",
     "is_close_code",
 ]
+
+Message: TypeAlias = str | bytes
+"""One whole WebSocket message: text as `str`, binary as `bytes`."""
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -197,7 +201,7 @@ def encode_frame(opcode: int, payload: bytes, key: bytes | None = None, *, final
 
 
 def encode_messages(
-    messages: Iterable[str | bytes], mask_bytes: Callable[[int], bytes] | None = None
+    messages: Iterable[Message], mask_bytes: Callable[[int], bytes] | None = None
 ) -> tuple[bytes, int]:
     """Encode whole messages, one frame each, into one buffer.
 
@@ -245,7 +249,7 @@ def encode_close(code: int, reason: str) -> bytes:
     return code.to_bytes(2) + cut.decode(errors="ignore").encode()
 
 
-def _opcode_and_payload(message: str | bytes) -> tuple[int, bytes]:
+def _opcode_and_payload(message: Message) -> tuple[int, bytes]:
     if isinstance(message, bytes):
         return BINARY, message
     if not isinstance(message, str):

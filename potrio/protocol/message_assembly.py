@@ -11,7 +11,7 @@ from __future__ import annotations
 from codecs import utf_8_decode
 
 from potrio.errors import LimitExceeded, RemoteProtocolError
-from potrio.protocol.frames import CONTINUATION, TEXT, FrameHeader, apply_mask
+from potrio.protocol.frames import CONTINUATION, TEXT, FrameHeader, Message, apply_mask
 
 __all__ = ["MessageAssembly"]
 
@@ -94,7 +94,7 @@ class MessageAssembly:
         self._key = header.key
         self.missing = header.length
 
-    def take(self, piece: bytes) -> str | bytes | None:
+    def take(self, piece: bytes) -> Message | None:
         """Take the next bytes of the current frame's payload, at most ``missing``.
 
         Returns:

@@ -37,6 +37,7 @@ from potrio.protocol.frames import (
     PING,
     PONG,
     FrameHeader,
+    Message,
     apply_mask,
     decode_close,
     decode_header,
@@ -46,12 +47,9 @@ from potrio.protocol.frames import (
 )
 from potrio.protocol.message_assembly import MessageAssembly
 
-__all__ = ["Close", "Message", "Ping", "Pong", "Role", "WebSocketCodec", "WebSocketEvent"]
+__all__ = ["Close", "Ping", "Pong", "Role", "WebSocketCodec", "WebSocketEvent"]
 
 Role: TypeAlias = Literal["client", "server"]
-
-Message: TypeAlias = str | bytes
-"""One whole WebSocket message: text as `str`, binary as `bytes`."""
 
 
 class Ping(Struct, frozen=True):
