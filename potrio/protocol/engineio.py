@@ -17,10 +17,10 @@ __all__ = [
     "EngineIOPacketType",
     "Handshake",
     "Message",
+    "decode_engineio_packet",
     "decode_handshake",
-    "decode_packet",
+    "encode_engineio_packet",
     "encode_handshake",
-    "encode_packet",
 ]
 
 Message: TypeAlias = str | bytes
@@ -59,7 +59,7 @@ _EMPTY_TYPES: Final = frozenset(
 _HEARTBEAT_TYPES: Final = frozenset({EngineIOPacketType.PING, EngineIOPacketType.PONG})
 
 
-def decode_packet(message: Message) -> EngineIOPacket:
+def decode_engineio_packet(message: Message) -> EngineIOPacket:
     """Read one WebSocket message.
 
     Raises:
@@ -77,7 +77,7 @@ def decode_packet(message: Message) -> EngineIOPacket:
     return packet
 
 
-def encode_packet(packet: EngineIOPacket) -> Message:
+def encode_engineio_packet(packet: EngineIOPacket) -> Message:
     """Write a packet as one WebSocket message.
 
     Raises:
