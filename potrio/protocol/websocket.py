@@ -83,6 +83,7 @@ class WebSocketCodec:
     short time.
 
     Attributes:
+        role: which side we are; it decides who closes TCP first.
         close_sent: our Close frame is queued or sent; nothing can be sent any more.
         close_received: the peer's Close frame.
         close_exc: set when the peer broke the rules, or ended the connection without a Close frame.
@@ -115,6 +116,7 @@ class WebSocketCodec:
         """
         if role not in ("client", "server"):
             raise ValueError(f"role must be 'client' or 'server', not {role!r}")
+        self.role: Final = role
         self.close_sent = False
         self.close_received: Close | None = None
         self.close_exc: RemoteProtocolError | ConnectionBroken | None = None
