@@ -45,7 +45,7 @@ class Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Unknown(Message, frozen=True):
-    """An event this vocabulary has no type for; nothing is lost: ``payload`` is its JSON, or empty."""
+    """An event this vocabulary has no type for. ``payload`` is its JSON as it came, or empty."""
 
     name: str
     payload: bytes = b""

@@ -10,13 +10,26 @@ import msgspec
 
 from potrio.errors import LimitExceeded, LocalProtocolError, PayloadInvalid
 from potrio.protocol.json_guard import JSON_ERRORS
-from potrio.protocol.messages import account, auth, market, market_wire, trading, trading_wire
+from potrio.protocol.messages import (
+    account,
+    auth,
+    charts,
+    market,
+    market_wire,
+    pending,
+    signals,
+    social,
+    trading,
+    trading_wire,
+)
 from potrio.protocol.messages.base import Message, Unknown
-from potrio.protocol.messages.wire import Event
+from potrio.protocol.messages.families import decode_client_family, decode_server_family, encode_family
+from potrio.protocol.messages.wire import Event, shown_text
 
 __all__ = [
     "CLIENT_EVENTS",
     "SERVER_EVENTS",
+    "TEXT_EVENTS",
     "decode_client_event",
     "decode_server_event",
     "encode",
@@ -27,6 +40,10 @@ CLIENT_EVENTS: Final[tuple[Event, ...]] = (
     *account.CLIENT_EVENTS,
     *market.CLIENT_EVENTS,
     *trading.CLIENT_EVENTS,
+    *pending.CLIENT_EVENTS,
+    *charts.CLIENT_EVENTS,
+    *signals.CLIENT_EVENTS,
+    *social.CLIENT_EVENTS,
 )
 """What a client sends and a venue receives."""
 
@@ -37,8 +54,21 @@ SERVER_EVENTS: Final[tuple[Event, ...]] = (
     *market.SERVER_EVENTS,
     *trading_wire.SERVER_EVENTS,
     *trading.SERVER_EVENTS,
+    *pending.SERVER_EVENTS,
+    *charts.SERVER_EVENTS,
+    *signals.SERVER_EVENTS,
+    *social.SERVER_EVENTS,
 )
 """What a venue sends and a client receives."""
+
+TEXT_EVENTS: Final = frozenset(
+    {
+        "NotAuthorized",
+        *("successcancelPendingOrder", "failcancelPendingOrder"),
+        *("successcancelPendingOrders", "failcancelPendingOrders"),
+    }
+)
+"""What a venue sends as text events; all others are binary events with one attachment (``protocol.md`` 4)."""
 
 
 def decode_server_event(name: str, payload: bytes) -> Message:
@@ -53,10 +83,10 @@ def decode_server_event(name: str, payload: bytes) -> Message:
         LimitExceeded: the payload is nested too deep, or too long to be taken apart.
     """
     decode = _DECODE_SERVER.get(name)
-    if decode is None:
-        return Unknown(name, payload)
     try:
-        return decode(payload)
+        if decode is not None:
+            return decode(payload)
+        return decode_server_family(name, payload) or Unknown(shown_text(name), payload)
     except (*JSON_ERRORS, ValueError, LimitExceeded) as error:
         problem = _problem(name, error)
     del payload  # it may hold a token, and tracebacks can be asked to show local values
@@ -66,10 +96,10 @@ def decode_server_event(name: str, payload: bytes) -> Message:
 def decode_client_event(name: str, payload: bytes) -> Message:
     """Decode an event that a venue received; arguments and errors as in `decode_server_event`."""
     decode = _DECODE_CLIENT.get(name)
-    if decode is None:
-        return Unknown(name, payload)
     try:
-        return decode(payload)
+        if decode is not None:
+            return decode(payload)
+        return decode_client_family(name, payload) or Unknown(shown_text(name), payload)
     except (*JSON_ERRORS, ValueError, LimitExceeded) as error:
         problem = _problem(name, error)
     del payload
@@ -83,10 +113,15 @@ def encode(message: Message) -> tuple[str, bytes | None]:
         LocalProtocolError: the type is no event, or a number in it is not finite.
     """
     found = _ENCODE.get(type(message))
-    if found is None:
+    if found is not None:
+        name, write = found
+        return name, write(message)
+    if isinstance(message, Unknown):
+        return message.name, message.payload or None
+    encoded = encode_family(message)
+    if encoded is None:
         raise LocalProtocolError(f"{type(message).__name__} is not an event")
-    name, write = found
-    return name, write(message)
+    return encoded
 
 
 # --- private ---------------------------------------------------------------------------------------------------------

@@ -48,8 +48,8 @@ __all__ = [
     "SubscribeSymbol",
     "Tick",
     "TickRow",
-    "UnsubscribeSymbol",
     "Unsubfor",
+    "UnsubscribeSymbol",
     "UpdateAssets",
     "UpdateStream",
 ]

@@ -1,4 +1,4 @@
-"""Orders and deals: opening, refusal, settlement, the lists of open and closed ones, cancel, copy, double, roll over."""
+"""Orders and deals: opened, refused, settled, listed, cancelled, copied, doubled, rolled over."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ class Deal(Message, frozen=True, kw_only=True):
     close_time: Text | None = None
     open_timestamp: WholeStamp
     close_timestamp: WholeStamp
-    refund_time: Text | None | UnsetType = UNSET
-    refund_timestamp: WholeStamp | None | UnsetType = UNSET
+    refund_time: Text | UnsetType | None = UNSET
+    refund_timestamp: WholeStamp | UnsetType | None = UNSET
     uid: Integer | None = None
     is_demo: Flag | None = None
     amount: Decimal

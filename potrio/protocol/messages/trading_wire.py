@@ -1,4 +1,4 @@
-"""The wire of answers to orders: a deal with its request id, refusals flat or nested, settlements with or without a sum."""
+"""The wire of answers to orders: deals with a request id, nested refusals, settlements with or without a sum."""
 
 from __future__ import annotations
 

@@ -18,7 +18,18 @@ from potrio.limits import ROWS_COMMAS_MAX
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 from potrio.protocol.messages.base import Message
 
-__all__ = ["Event", "bare", "decode_rows", "opaque", "rows", "shown", "single", "structured", "to_json"]
+__all__ = [
+    "Event",
+    "bare",
+    "decode_rows",
+    "opaque",
+    "rows",
+    "shown",
+    "shown_text",
+    "single",
+    "structured",
+    "to_json",
+]
 
 T = TypeVar("T")
 
@@ -146,11 +157,16 @@ def shown(value: T, payload: bytes) -> T:
     return _shown(value)  # type: ignore[no-any-return]  # the walk keeps every type
 
 
+def shown_text(text: str) -> str:
+    """Take out of one text what cannot be shown; white space of any kind becomes a space."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+
+
 def _shown(value: Any) -> Any:
     if isinstance(value, str):
-        if type(value) is not str or value.isprintable():
-            return value  # an enum's value was compared, not taken
-        return "".join(c if c.isprintable() else " " if c in "\t\n\r" else "" for c in value)
+        return shown_text(value)
     if isinstance(value, list):
         return [_shown(item) for item in value]
     if isinstance(value, tuple):
