@@ -32,7 +32,9 @@ class Played(NamedTuple):
 
 def ssid(session: str = SESSION, uid: int = 12_345_678) -> str:
     """A demo SSID as the browser shows it."""
-    fields = f'"session":"{session}","isDemo":1,"uid":{uid},"platform":2,"isFastHistory":true,"isOptimized":true'
+    fields = (
+        f'"session":"{session}","isDemo":1,"uid":{uid},"platform":2,"isFastHistory":true,"isOptimized":true'
+    )
     return f'42["auth",{{{fields}}}]'
 
 
@@ -66,9 +68,13 @@ def unshare() -> list[str]:
     try:
         done = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=10, check=False)
     except FileNotFoundError:
-        pytest.skip("no `unshare` here: BinaryOptionsToolsV2 is only run where no route leads to public hosts")
+        pytest.skip(
+            "no `unshare` here: BinaryOptionsToolsV2 is only run where no route leads to public hosts"
+        )
     if done.returncode != 0:
-        pytest.skip(f"network namespaces are not allowed here ({done.stderr.strip()}): BinaryOptionsToolsV2 is not run")
+        pytest.skip(
+            f"network namespaces are not allowed here ({done.stderr.strip()}): BinaryOptionsToolsV2 is not run"
+        )
     return command
 
 
@@ -84,7 +90,9 @@ def venue_config(tmp_path: Path) -> Path:
 def scene(peers_python: str, venue_config: Path) -> Scene:
     """Play a scene: ``scene(driver, ssid, task, prefix=[...], config="")``."""
 
-    def play(driver: str, ssid: str, task: str, *, prefix: list[str] | None = None, config: str = "") -> Played:
+    def play(
+        driver: str, ssid: str, task: str, *, prefix: list[str] | None = None, config: str = ""
+    ) -> Played:
         with venue_config.open("a") as file:
             file.write(config)
         isolated = ["--isolated"] if prefix else []

@@ -24,7 +24,9 @@ def result_of(deal: dict[str, Any]) -> Decimal:
     if move == 0:
         return Decimal(0)
     won = (move > 0) == (deal["command"] == 0)
-    return Decimal(str(deal["amount"])) * deal["percentProfit"] / 100 if won else -Decimal(str(deal["amount"]))
+    return (
+        Decimal(str(deal["amount"])) * deal["percentProfit"] / 100 if won else -Decimal(str(deal["amount"]))
+    )
 
 
 def check_stats(stats: dict[str, Any], request_id: str | None) -> None:
@@ -42,12 +44,16 @@ def test_stock_socketio_client(scene: Any, good_ssid: str) -> None:
     assert peer["history"] > 100
     times = [row[0] for row in peer["candles"]]
     assert len(times) > 90
-    assert [before - after for before, after in zip(times, times[1:], strict=False)] == [60] * (len(times) - 1)
+    assert [before - after for before, after in zip(times, times[1:], strict=False)] == [60] * (
+        len(times) - 1
+    )
     assert all(low <= min(o, c) <= max(o, c) <= high for _, o, c, high, low in peer["candles"])
     page = peer["page"]
     assert (page["index"], page["period"], page["asset"]) == (7, 60, "EURUSD_otc")
     assert len(page["data"]) in (10, 11)
-    assert all(set(row) >= {"symbol_id", "time", "open", "close", "high", "low", "asset"} for row in page["data"])
+    assert all(
+        set(row) >= {"symbol_id", "time", "open", "close", "high", "low", "asset"} for row in page["data"]
+    )
     assert all(len(rows) == 1 and len(rows[0]) == 3 for rows in peer["ticks"]), "one tick per frame (rule 10)"
 
     assert peer["echoed"]
@@ -83,7 +89,9 @@ def test_pocketoptionapi_async(scene: Any, good_ssid: str) -> None:
     assert peer["status"] in ("active", "win", "lose")
     result = peer["result"]
     assert result["completed"] is True
-    assert {"win": result["profit"] > 0, "loss": result["profit"] <= 0}[result["result"]], "it calls a draw a loss"
+    assert {"win": result["profit"] > 0, "loss": result["profit"] <= 0}[result["result"]], (
+        "it calls a draw a loss"
+    )
     assert Decimal(str(peer["after"])) == settled_balance(START, result["profit"])
     check_stats(stats, peer["request_id"])
 

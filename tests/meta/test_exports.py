@@ -65,7 +65,8 @@ def test_public_classes_and_functions_are_named(name: str) -> None:
     public = {
         node.name
         for node in source_of(module).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
     }
 
     assert sorted(public - set(getattr(module, "__all__", ()))) == []
@@ -82,10 +83,14 @@ def test_packages_reexport_by_name_and_once(name: str) -> None:
         if isinstance(node, ast.ImportFrom):
             imported = {alias.asname or alias.name for alias in node.names}
             assert "*" not in imported
-            assert imported <= set(names), f"{name} imports {sorted(imported - set(names))} and does not export it"
+            assert imported <= set(names), (
+                f"{name} imports {sorted(imported - set(names))} and does not export it"
+            )
             for each in imported:
                 origin = importlib.import_module(node.module or "")
-                assert each in getattr(origin, "__all__", ()), f"{name} re-exports {each}, which {node.module} does not"
+                assert each in getattr(origin, "__all__", ()), (
+                    f"{name} re-exports {each}, which {node.module} does not"
+                )
 
 
 def test_types_are_shipped(root: Path) -> None:

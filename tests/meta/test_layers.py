@@ -70,7 +70,9 @@ def copy(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("contract", "path", "line"), PLANTED, ids=lambda value: str(value).split("/")[-1][:24])
+@pytest.mark.parametrize(
+    ("contract", "path", "line"), PLANTED, ids=lambda value: str(value).split("/")[-1][:24]
+)
 def test_a_planted_violation_is_caught(contract: str, path: str, line: str, copy: Path) -> None:
     file = copy / path
     assert file.exists() or "unplaced" in path, f"{path} has moved: plant it somewhere else"

@@ -105,7 +105,10 @@ def check_functions(path: str, tree: ast.Module) -> Iterator[Fault]:
             lines -= doc.end_lineno - doc.lineno + 1
         if lines > FUNCTION_LINES_MAX:
             yield Fault(
-                path, node.lineno, "function-size", f"{node.name}: {lines} lines; the limit is {FUNCTION_LINES_MAX}"
+                path,
+                node.lineno,
+                "function-size",
+                f"{node.name}: {lines} lines; the limit is {FUNCTION_LINES_MAX}",
             )
 
 
@@ -185,7 +188,11 @@ def check_banned(path: str, tree: ast.Module) -> Iterator[Fault]:
             rule = name if name in BANNED else f"{parent}.*"
             yield Fault(path, line, rule, f"{name}: {instead}")
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in BANNED_METHODS:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in BANNED_METHODS
+        ):
             yield Fault(
                 path, node.lineno, node.func.attr, f".{node.func.attr}(): {SEAM} read_file() or write_file()"
             )
@@ -200,7 +207,9 @@ def check_handlers(path: str, tree: ast.Module) -> Iterator[Fault]:
         if "BaseException" not in caught.replace("BaseExceptionGroup", "") and caught != "everything":
             continue
         if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
-            yield Fault(path, node.lineno, "except", f"`except {caught}` must re-raise: it holds Cancelled as well")
+            yield Fault(
+                path, node.lineno, "except", f"`except {caught}` must re-raise: it holds Cancelled as well"
+            )
 
 
 def check_channels(path: str, tree: ast.Module) -> Iterator[Fault]:
@@ -210,13 +219,25 @@ def check_channels(path: str, tree: ast.Module) -> Iterator[Fault]:
             continue
         for argument in node.args:
             if re.search(r"\binf\b", ast.unparse(argument)):
-                yield Fault(path, node.lineno, "channel", "a channel without a bound: name one in potrio/limits.py")
+                yield Fault(
+                    path, node.lineno, "channel", "a channel without a bound: name one in potrio/limits.py"
+                )
 
 
 MARKS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
-MACHINE_PATHS = re.compile(r"(?<![\w./<>-])/(?:" + "|".join(("wo" + "rk", "tm" + "p", "ro" + "ot")) + r")(?:/|\b)")
+MACHINE_PATHS = re.compile(
+    r"(?<![\w./<>-])/(?:" + "|".join(("wo" + "rk", "tm" + "p", "ro" + "ot")) + r")(?:/|\b)"
+)
 REGISTRIES = re.compile(
-    "|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.org", "golang" + r"\.org", "crates" + r"\.io"))
+    "|".join(
+        (
+            "py" + r"pi\.org",
+            "python" + r"hosted\.org",
+            "npm" + r"js\.org",
+            "golang" + r"\.org",
+            "crates" + r"\.io",
+        )
+    )
 )
 
 
@@ -235,7 +256,9 @@ def check_words(path: str, text: str) -> Iterator[Fault]:
 
 
 TEXTS = {".py", ".md", ".toml", ".txt", ".cfg", ".yml", ".yaml", ".json", ".rst", ".html", ".css", ".js", ""}
-PASSED_OVER = re.compile(r"^(\.git|\.venv.*|\.[a-z_]+_cache|\.hypothesis|__pycache__|_build|build|dist|.*\.egg-info)$")
+PASSED_OVER = re.compile(
+    r"^(\.git|\.venv.*|\.[a-z_]+_cache|\.hypothesis|__pycache__|_build|build|dist|.*\.egg-info)$"
+)
 
 
 def texts(root: Path) -> Iterator[Path]:
@@ -306,7 +329,9 @@ def test_handlers_reraise_and_channels_are_bounded(root: Path, sources: list[Pat
 
 
 def test_words(root: Path) -> None:
-    report([f for p in texts(root) for f in check_words(p.relative_to(root).as_posix(), p.read_text("utf-8"))])
+    report(
+        [f for p in texts(root) for f in check_words(p.relative_to(root).as_posix(), p.read_text("utf-8"))]
+    )
 
 
 # --- the checks are checked ------------------------------------------------------------------------------------------
@@ -395,7 +420,9 @@ def test_check_functions_counts_lines_without_the_docstring() -> None:
     assert len(list(check_functions("x.py", source(FUNCTION_LINES_MAX + 1, doc)))) == 1
 
 
-@pytest.mark.parametrize("source", ["x = 1", '"""no stop"""', '"""Placeholder caption."""', f'"""{"x" * 300}."""'])
+@pytest.mark.parametrize(
+    "source", ["x = 1", '"""no stop"""', '"""Placeholder caption."""', f'"""{"x" * 300}."""']
+)
 def test_check_caption_finds_what_is_planted(source: str) -> None:
     assert len(list(check_caption("x.py", ast.parse(source)))) == 1
 
@@ -419,6 +446,8 @@ def test_check_words_finds_what_is_planted(line: str, rule: str) -> None:
     assert [fault.rule for fault in check_words("x.md", f"fine\n{line}\n")] == [rule]
 
 
-@pytest.mark.parametrize("line", ["a/tm" + "p_path", "method", "the /wor" + "ker", "https://x.example/ro" + "ot-cause"])
+@pytest.mark.parametrize(
+    "line", ["a/tm" + "p_path", "method", "the /wor" + "ker", "https://x.example/ro" + "ot-cause"]
+)
 def test_check_words_leaves_the_rest_alone(line: str) -> None:
     assert list(check_words("x.md", line)) == []

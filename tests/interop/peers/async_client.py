@@ -15,7 +15,9 @@ import time
 import warnings
 from typing import Any
 
-warnings.simplefilter("ignore")  # pydantic's and websockets.legacy's deprecations are the package's own affair
+warnings.simplefilter(
+    "ignore"
+)  # pydantic's and websockets.legacy's deprecations are the package's own affair
 
 import websockets  # noqa: E402  after the filter
 import websockets.legacy.client as legacy  # noqa: E402

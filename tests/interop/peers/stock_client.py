@@ -1,4 +1,4 @@
-"""A stock python-socketio client that logs in, streams, reads history and trades: proof that the venue speaks the specification.
+"""A stock python-socketio client that logs in, streams, reads history and trades: it follows the specification.
 
 Arguments: the venue's WebSocket URL, the SSID, and `trade` or `reject`. Prints one JSON line.
 """
@@ -49,7 +49,9 @@ class Peer:
             try:
                 await asyncio.wait_for(enough, seconds)
             except TimeoutError:
-                raise SystemExit(f"{name} came {len(self.heard[name])} of {count} times in {seconds} s") from None
+                raise SystemExit(
+                    f"{name} came {len(self.heard[name])} of {count} times in {seconds} s"
+                ) from None
         return self.heard[name][-1]
 
     async def connect(self) -> None:
@@ -76,7 +78,14 @@ async def trade() -> dict[str, Any]:
     await peer.wait("updateStream", 5)
 
     request_id = str(uuid.uuid4())
-    order = {"asset": ASSET, "amount": 10, "action": "call", "isDemo": 1, "requestId": request_id, "optionType": 100}
+    order = {
+        "asset": ASSET,
+        "amount": 10,
+        "action": "call",
+        "isDemo": 1,
+        "requestId": request_id,
+        "optionType": 100,
+    }
     balances = len(peer.heard["successupdateBalance"])
     await peer.client.emit("openOrder", {**order, "time": 5})
     opened = await peer.wait("successopenOrder")
@@ -110,7 +119,11 @@ async def reject() -> dict[str, Any]:
     await peer.connect()
     started = time.monotonic()
     await asyncio.wait_for(peer.closed.wait(), 10)
-    return {"events": sorted(peer.heard), "seconds": time.monotonic() - started, "kinds": {k: sorted(v) for k, v in peer.kinds.items()}}
+    return {
+        "events": sorted(peer.heard),
+        "kinds": {name: sorted(kinds) for name, kinds in peer.kinds.items()},
+        "seconds": time.monotonic() - started,
+    }
 
 
 print(json.dumps(asyncio.run({"trade": trade, "reject": reject}[TASK]())))

@@ -97,7 +97,13 @@ async def authenticate(sid: str, argument: dict[str, Any]) -> None:
         await server.emit("NotAuthorized", to=sid)
         await server.disconnect(sid)
         return
-    accounts[sid] = {"balance": 1000.0, "open": {}, "closed": [], "isDemo": argument["isDemo"], "uid": argument["uid"]}
+    accounts[sid] = {
+        "balance": 1000.0,
+        "open": {},
+        "closed": [],
+        "isDemo": argument["isDemo"],
+        "uid": argument["uid"],
+    }
     await push(sid, "successauth", {"id": uuid.uuid4().hex, "serverName": "stock python-socketio"})
     await balance(sid)
     await push(sid, "updateOpenedDeals", [])

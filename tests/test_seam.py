@@ -1,0 +1,166 @@
+"""The real seam: clocks go forward, chance is fresh, sockets connect and leak nothing, files are replaced whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+import trio
+
+from potrio.seam import REAL, Seam, tune
+
+
+async def test_now_is_trios_clock() -> None:
+    assert REAL.now() == pytest.approx(trio.current_time(), abs=0.1)
+
+
+def test_wall_is_unix_time() -> None:
+    assert REAL.wall() == pytest.approx(time.time(), abs=1)
+
+
+def test_generators_differ() -> None:
+    assert REAL.generator().random() != REAL.generator().random()
+
+
+def test_ids_are_uuids_and_differ() -> None:
+    first, second = REAL.new_id(), REAL.new_id()
+
+    assert first != second
+    assert str(uuid.UUID(first)) == first
+    assert uuid.UUID(first).version == 4
+
+
+@pytest.mark.parametrize("count", [0, 4, 16])
+def test_mask_bytes_has_the_length(count: int) -> None:
+    assert len(REAL.mask_bytes(count)) == count
+
+
+def test_mask_bytes_differ() -> None:
+    assert REAL.mask_bytes(16) != REAL.mask_bytes(16)
+
+
+async def test_resolve_loopback() -> None:
+    found = await REAL.resolve("127.0.0.1", 80)
+
+    assert (socket.AF_INET, ("127.0.0.1", 80)) in found
+
+
+async def test_resolve_a_name_that_is_not_one() -> None:
+    with pytest.raises(OSError):
+        await REAL.resolve("no-such-host.invalid", 80)
+
+
+async def test_listen_connect_and_talk() -> None:
+    (listener,) = await REAL.listen_tcp("127.0.0.1", 0)
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        client = await REAL.connect_tcp(socket.AF_INET, ("127.0.0.1", port))
+        server = await listener.accept()
+        async with client, server:
+            await client.send_all(b"hello")
+            assert await server.receive_some(100) == b"hello"
+
+
+async def test_connections_are_tuned() -> None:
+    (listener,) = await REAL.listen_tcp("127.0.0.1", 0)
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        client = await REAL.connect_tcp(socket.AF_INET, ("127.0.0.1", port))
+        async with client:
+            assert isinstance(client, trio.SocketStream)
+            assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert tune(client) is client
+
+
+def descriptors() -> int:
+    """How many files this process has open; 0 where the system does not say."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+async def test_connect_to_a_closed_port_is_refused_and_leaves_no_socket_open() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    before = descriptors()
+
+    with pytest.raises(OSError) as caught:
+        await REAL.connect_tcp(socket.AF_INET, ("127.0.0.1", port))
+
+    assert caught.value.errno == errno.ECONNREFUSED
+    assert descriptors() == before
+
+
+async def test_listen_on_a_taken_port() -> None:
+    (listener,) = await REAL.listen_tcp("127.0.0.1", 0)
+    async with listener:
+        with pytest.raises(OSError):
+            await REAL.listen_tcp("127.0.0.1", listener.socket.getsockname()[1])
+
+
+async def test_wrap_tls_checks_the_host_name() -> None:
+    ours, _ = trio.testing.memory_stream_pair()
+
+    stream = REAL.wrap_tls(ours, ssl.create_default_context(), "venue.example")
+
+    assert isinstance(stream, trio.SSLStream)
+    assert stream.server_hostname == "venue.example"
+
+
+def test_write_file_replaces_it_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+
+    REAL.write_file(path, b"one")
+    REAL.write_file(path, b"two")
+
+    assert REAL.read_file(path) == b"two"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_write_file_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.json"
+    REAL.write_file(path, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        REAL.write_file(path, b"new")
+
+    assert REAL.read_file(path) == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_read_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        REAL.read_file(tmp_path / "nothing")
+
+
+def test_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POTRIO_SEAM_TEST", "1")
+
+    environment = REAL.environment()
+    environment["POTRIO_SEAM_TEST"] = "2"
+
+    assert os.environ["POTRIO_SEAM_TEST"] == "1"
+    assert REAL.environment()["POTRIO_SEAM_TEST"] == "1"
+
+
+def test_a_simulation_may_replace_every_method() -> None:
+    """Nothing is called behind a subclass's back: the class has no hidden state."""
+
+    class Fake(Seam):
+        def wall(self) -> float:
+            return 7.0
+
+    assert Fake().wall() == 7.0
+    assert vars(REAL) == {}
