@@ -6,7 +6,7 @@ not understand completely. There the slow path decodes one frame (`frames`, `mes
 check, and the fast path goes on behind it. That is safe because the fast path keeps no state, runs only where
 no message is under way, and accepts only what the slow path would accept with the same result; which of them
 saw a frame cannot be told from outside. Between two reads nothing is kept but a header or control frame that
-was cut (less than 140 bytes) and the payload of the message under way, so bytes are never searched or copied
+was cut (130 bytes at most) and the payload of the message under way, so bytes are never searched or copied
 again because more of them arrive.
 
 When the peer breaks the rules, what came before the fault is still returned, ``close_exc`` says what it was,
