@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.interop
 
+BARE_41 = """
+[[faults]]
+kind = "bare_41"
+event = "auth"
+"""
 STAKE = Decimal(10)
 START = Decimal(50_000)
 
@@ -29,8 +35,31 @@ def result_of(deal: dict[str, Any]) -> Decimal:
     )
 
 
-def check_stats(stats: dict[str, Any], request_id: str | None) -> None:
-    """The venue's own counters tell the same story."""
+def check_stats(stats: dict[str, Any], balance: Any, request_id: str | None = None) -> None:
+    """The venue's own counters tell the same story: one connection, one order under this id, settled to the cent."""
+    assert stats["connections"]["opened"] == 1
+    assert stats["connections"]["authenticated"] == 1
+    assert stats["connections"]["rejected"] == 0
+    assert stats["events_received"]["openOrder"] == 1
+    assert stats["events_sent"]["successopenOrder"] == 1
+    assert stats["events_sent"]["successcloseOrder"] == 1
+    assert stats["deals"] == {"opened": 1, "settled": 1, "cancelled": 0}
+    assert list(stats["orders"].values()) == [1], "an order leaves once"
+    if request_id is not None:
+        assert list(stats["orders"]) == [request_id]
+    assert stats["violations"] == {}
+    (account,) = stats["accounts"]
+    assert Decimal(str(account["balance"])) == Decimal(str(balance))
+    assert account["open"] == 0
+
+
+def check_rejected(stats: dict[str, Any]) -> None:
+    """One connection came, was rejected, and nothing else happened."""
+    assert stats["connections"]["opened"] == 1
+    assert stats["connections"]["rejected"] == 1
+    assert stats["connections"]["authenticated"] == 0
+    assert stats["deals"]["opened"] == 0
+    assert "successauth" not in stats["events_sent"]
 
 
 def test_stock_socketio_client(scene: Any, good_ssid: str) -> None:
@@ -64,7 +93,7 @@ def test_stock_socketio_client(scene: Any, good_ssid: str) -> None:
     assert Decimal(str(peer["before"])) == START
     assert Decimal(str(peer["debited"])) == START - STAKE
     assert Decimal(str(peer["settled"])) == settled_balance(START, deal["profit"])
-    check_stats(stats, peer["request_id"])
+    check_stats(stats, peer["settled"], peer["request_id"])
 
 
 def test_stock_socketio_client_is_rejected(scene: Any, refused_ssid: str) -> None:
@@ -75,11 +104,12 @@ def test_stock_socketio_client_is_rejected(scene: Any, refused_ssid: str) -> Non
     assert peer["kinds"]["NotAuthorized"] == ["text"]
     assert "successauth" not in peer["events"]
     assert peer["seconds"] < 2
+    check_rejected(stats)
 
 
 def test_pocketoptionapi_async(scene: Any, good_ssid: str) -> None:
     """2.0.1 with the shim of `protocol.md` 9.1."""
-    peer, stats, errors = scene("async_client", good_ssid, "trade")
+    peer, stats, _ = scene("async_client", good_ssid, "trade")
 
     assert peer["connected"] is True
     assert Decimal(str(peer["before"])) == START
@@ -93,15 +123,25 @@ def test_pocketoptionapi_async(scene: Any, good_ssid: str) -> None:
         "it calls a draw a loss"
     )
     assert Decimal(str(peer["after"])) == settled_balance(START, result["profit"])
-    check_stats(stats, peer["request_id"])
+    check_stats(stats, peer["after"], peer["request_id"])
 
 
 def test_pocketoptionapi_async_is_rejected(scene: Any, refused_ssid: str) -> None:
-    peer, _, errors = scene("async_client", refused_ssid, "reject")
+    peer, stats, errors = scene("async_client", refused_ssid, "reject")
 
     assert peer["connected"] is False
     assert peer["seconds"] < 2, "NotAuthorized is understood at once; only a bare 41 takes it ten seconds"
     assert "NotAuthorized" in errors
+    check_rejected(stats)
+
+
+def test_pocketoptionapi_async_waits_ten_seconds_on_a_bare_41(scene: Any, good_ssid: str) -> None:
+    """What the service answers to a badly escaped session (`protocol.md` 2.5); this client does not understand it."""
+    peer, stats, _ = scene("async_client", good_ssid, "reject", config=BARE_41)
+
+    assert peer["connected"] is False
+    assert 9 < peer["seconds"] < 13
+    assert stats["connections"]["authenticated"] == 0
 
 
 def play_twice(scene: Any, *arguments: Any, **options: Any) -> Any:
@@ -130,7 +170,7 @@ def test_binaryoptionstoolsv2(scene: Any, good_ssid: str, unshare: list[str]) ->
     assert peer["opened"]["id"] == peer["trade_id"] == peer["result"]["id"]
     assert Decimal(str(peer["result"]["profit"])) == result_of(peer["result"])
     assert Decimal(str(peer["after"])) == settled_balance(START, peer["result"]["profit"])
-    check_stats(stats, peer["opened"].get("requestId"))
+    check_stats(stats, peer["after"])
 
 
 def test_binaryoptionstoolsv2_is_rejected(scene: Any, refused_ssid: str, unshare: list[str]) -> None:
@@ -140,3 +180,12 @@ def test_binaryoptionstoolsv2_is_rejected(scene: Any, refused_ssid: str, unshare
     assert peer["connected"] is False
     assert peer["ssid_valid"] is True, "its own word, kept as evidence of what it makes of a rejection"
     assert peer["seconds"] < 6
+    check_rejected(stats)
+
+
+def test_binaryoptionstoolsv2_stops_on_a_bare_41(scene: Any, good_ssid: str, unshare: list[str]) -> None:
+    peer, stats, _ = play_twice(scene, "rust_client", good_ssid, "reject", prefix=unshare, config=BARE_41)
+
+    assert peer["connected"] is False
+    assert stats["connections"]["opened"] == 1
+    assert stats["connections"]["authenticated"] == 0
