@@ -73,9 +73,7 @@ def test_stock_socketio_client(scene: Any, good_ssid: str) -> None:
     assert peer["history"] > 100
     times = [row[0] for row in peer["candles"]]
     assert len(times) > 90
-    assert [before - after for before, after in zip(times, times[1:], strict=False)] == [60] * (
-        len(times) - 1
-    )
+    assert {newer - older for newer, older in pairwise(times)} == {60}
     assert all(low <= min(o, c) <= max(o, c) <= high for _, o, c, high, low in peer["candles"])
     page = peer["page"]
     assert (page["index"], page["period"], page["asset"]) == (7, 60, "EURUSD_otc")

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ async def test_trades_on_a_stock_server(server: StockServer, good_ssid: str, tra
     seen = server.seen()
 
     assert len(candles) == 150
-    assert [b.time - a.time for a, b in zip(candles, candles[1:], strict=False)] == [60] * 149
+    assert {newer.time - older.time for older, newer in pairwise(candles)} == {60}
     assert all(isinstance(tick, potrio.Tick) and tick.asset == ASSET for tick in ticks)
     assert isinstance(won, potrio.Won)
     assert won.profit == Decimal("8.2")
