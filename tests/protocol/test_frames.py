@@ -195,6 +195,12 @@ def test_a_close_reason_that_is_not_utf_8_is_1007() -> None:
     assert caught.value.__context__ is None
 
 
+def test_the_close_code_is_judged_before_the_reason() -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_close(b"\x03\xf8\xff")
+    assert caught.value.close_code == 1002
+
+
 def test_a_close_reason_is_cut_at_a_character() -> None:
     payload = encode_close(1000, "é" * 100)
 
