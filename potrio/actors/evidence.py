@@ -1,0 +1,150 @@
+"""Orders from evidence (pure): an order's state is a function of its intent and of facts that only ever accumulate.
+
+No fact is forgotten and none is overwritten by a later arrival, so the order in which messages happen to arrive,
+and how often, makes no difference to where an order ends::
+
+    deal settled          -> SETTLED                  (absorbing)
+    deal known            -> OPEN, or SETTLING once its close time has passed
+    denied here           -> DENIED                   (never written)
+    refused by the venue  -> REJECTED                 (soft: the refusal carries no id)
+    not written           -> NEW
+    absent twice          -> VOID                     (soft: in no list of the venue, well after the send)
+    link lost or overdue  -> UNKNOWN
+    else                  -> SENT
+
+A soft state gives way to hard evidence (a deal), and says so in ``anomalies``.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import msgspec
+
+from potrio.protocol.messages.trading import Deal, Side
+
+__all__ = ["Evidence", "OrderIntent", "OrderState"]
+
+
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; never changes. ``expires_at`` is on trio's clock, ``created_wall`` Unix seconds."""
+
+    request_id: str
+    asset: str
+    side: Side
+    amount: Decimal
+    duration_s: int
+    is_demo: bool
+    created_wall: float
+    expires_at: float
+
+
+class OrderState(enum.Enum):
+    """Where an order is. Only NEW, DENIED and SETTLED cannot be contradicted by later evidence."""
+
+    NEW = "new"
+    DENIED = "denied"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    VOID = "void"
+    OPEN = "open"
+    SETTLING = "settling"
+    SETTLED = "settled"
+
+    @property
+    def answered(self) -> bool:
+        """Is it known what became of the request?"""
+        return self not in _UNANSWERED
+
+    @property
+    def ended(self) -> bool:
+        """Is nothing more to be expected?"""
+        return self in _ENDED
+
+
+_UNANSWERED = {OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN}
+_ENDED = {OrderState.DENIED, OrderState.REJECTED, OrderState.VOID, OrderState.SETTLED}
+
+
+ABSENCES_FOR_VOID = 2
+"""Complete lists of the venue that must lack an order before it counts as never accepted."""
+
+
+class Evidence(msgspec.Struct):
+    """All that is known of one order. Grow-only: each field is set once, or joined, never taken back."""
+
+    intent: OrderIntent
+    denied: str | None = None
+    written_epoch: int | None = None
+    written_at: float | None = None
+    written_wall: float | None = None
+    link_lost: bool = False
+    overdue: bool = False
+    refused: str | None = None
+    absences: int = 0
+    deal: Deal | None = None
+    settled: bool = False
+    anomalies: tuple[str, ...] = ()
+
+    def state(self, closing_passed: bool = False) -> OrderState:
+        """The state that follows from the facts; ``closing_passed``: the venue's clock is past the deal's close time."""
+        if self.deal is not None:
+            if self.settled:
+                return OrderState.SETTLED
+            return OrderState.SETTLING if closing_passed else OrderState.OPEN
+        if self.denied is not None:
+            return OrderState.DENIED
+        if self.refused is not None:
+            return OrderState.REJECTED
+        if self.written_epoch is None:
+            return OrderState.NEW
+        if self.absences >= ABSENCES_FOR_VOID:
+            return OrderState.VOID
+        return OrderState.UNKNOWN if self.link_lost or self.overdue else OrderState.SENT
+
+    # --- facts; each may be told any number of times, in any order ---------------------------------------------------
+
+    def deny(self, reason: str) -> None:
+        """Decide not to send it. Only before it was written: afterwards the venue may have it."""
+        assert self.written_epoch is None, "a written order cannot be denied"
+        self.denied = self.denied or reason
+
+    def written(self, epoch: int, at: float, wall: float) -> None:
+        """Its bytes are on their way; happens at most once (P1)."""
+        assert self.written_epoch is None, "an order is written at most once"
+        assert self.denied is None, "a denied order is never written"
+        self.written_epoch, self.written_at, self.written_wall = epoch, at, wall
+
+    def lost(self, epoch: int) -> None:
+        """Connection ``epoch`` is gone: an order written on it may or may not have reached the venue."""
+        if self.written_epoch is not None and self.written_epoch <= epoch:
+            self.link_lost = True
+
+    def refuse(self, reason: str) -> None:
+        """The venue refused an order that looks like this one."""
+        if self.deal is not None:
+            self.note(f"refused ({reason}) although deal {self.deal.id} exists")
+        self.refused = self.refused or reason
+
+    def absent(self) -> None:
+        """A complete list of the venue, taken long enough after the send, does not have it."""
+        self.absences += 1
+
+    def join(self, deal: Deal, *, closed: bool = False) -> None:
+        """The venue has, or had, this deal for it; ``closed``: it was told as closed, whatever its fields say."""
+        closed = closed or deal.is_closed
+        before = self.state()
+        if self.deal is None and before in (OrderState.REJECTED, OrderState.VOID):
+            self.note(f"was {before.value}, but deal {deal.id} exists")
+        if self.deal is None or (closed and not self.settled):
+            self.deal = deal
+        elif self.settled and closed and deal.profit != self.deal.profit:
+            self.note(f"settled with {self.deal.profit}, then reported with {deal.profit}")
+        self.settled = self.settled or closed
+
+    def note(self, anomaly: str) -> None:
+        """Keep a contradiction for whoever looks at the order; each is kept once."""
+        if anomaly not in self.anomalies:
+            self.anomalies = (*self.anomalies, anomaly)

@@ -1,0 +1,152 @@
+"""Feeds: for each asset, who reads its ticks, what was delivered last, and how a reconnect is bridged without a silent gap.
+
+A feed that lost its connection is *bridging*: the asset is asked for again, live ticks are held back, and when the
+venue's answer with recent ticks has come the missing ones are delivered first, in order and once. Where that answer
+does not reach back far enough, or does not come, a `Gap` says from when to when (P4).
+
+Owned by the router; it outlives the router's incarnations, so that a crash loses no subscription.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from potrio.actors.stream import Gap, Stream
+from potrio.limits import STREAM_CAPACITY, STREAMS_PER_CONNECTION_MAX
+from potrio.protocol.messages.market import Tick
+
+__all__ = ["Feeds", "TickStream"]
+
+TickStream = Stream[Tick | Gap]
+
+
+class Feed:
+    """One asset's ticks."""
+
+    __slots__ = ("asset", "bridging", "last", "lost", "streams")
+
+    def __init__(self, asset: str) -> None:
+        self.asset = asset
+        self.streams: list[TickStream] = []
+        self.last: float | None = None  # UTC seconds of the last tick delivered
+        self.lost = False  # the connection has gone since
+        self.bridging: list[Tick] | None = None  # live ticks held back until the missing ones are known
+
+    def deliver(self, items: Iterable[Tick | Gap]) -> None:
+        for item in items:
+            if type(item) is Tick:
+                self.last = item.timestamp
+            for stream in self.streams:
+                stream.push(item)
+
+
+class Feeds:
+    """All feeds of one connection. Nothing here waits."""
+
+    def __init__(self, limit: int = STREAMS_PER_CONNECTION_MAX) -> None:
+        self._feeds: dict[str, Feed] = {}
+        self.limit = limit
+        self.delivered = 0
+        self.unwanted = 0
+        self.out_of_order = 0
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The assets with at least one reader, in the order in which they were first asked for."""
+        return tuple(self._feeds)
+
+    # --- who reads ---------------------------------------------------------------------------------------------------
+
+    def room_for(self, assets: Sequence[str]) -> bool:
+        """Would these fit? The venue silently ends the oldest stream when one too many is asked for."""
+        return len(self._feeds.keys() | set(assets)) <= self.limit
+
+    def add(self, stream: TickStream, assets: Sequence[str]) -> list[str]:
+        """Let ``stream`` read these assets; returns those that nobody read before, to be asked for on the wire."""
+        assert self.room_for(assets)
+        fresh = [asset for asset in dict.fromkeys(assets) if asset not in self._feeds]
+        for asset in dict.fromkeys(assets):
+            feed = self._feeds.setdefault(asset, Feed(asset))
+            if stream not in feed.streams:
+                feed.streams.append(stream)
+        return fresh
+
+    def remove(self, stream: TickStream) -> list[str]:
+        """Forget a reader; returns the assets that nobody reads any more, to be ended on the wire."""
+        orphans = []
+        for feed in list(self._feeds.values()):
+            if stream in feed.streams:
+                feed.streams.remove(stream)
+                if not feed.streams:
+                    del self._feeds[feed.asset]
+                    orphans.append(feed.asset)
+        return orphans
+
+    def end(self, reason: Exception | None) -> None:
+        """End every stream: the client closes, or died of ``reason``."""
+        for feed in self._feeds.values():
+            for stream in feed.streams:
+                stream.end(reason)
+        self._feeds.clear()
+
+    # --- ticks (UTC seconds) -----------------------------------------------------------------------------------------
+
+    def publish(self, ticks: Sequence[Tick]) -> None:
+        """Hand live ticks to their readers. A tick older than the last delivered one of its asset is not delivered."""
+        for tick in ticks:
+            feed = self._feeds.get(tick.asset)
+            if feed is None:
+                self.unwanted += 1
+            elif feed.bridging is not None:
+                if len(feed.bridging) < STREAM_CAPACITY:
+                    feed.bridging.append(tick)
+                else:
+                    self.bridge(tick.asset, ())
+                    feed.deliver((tick,))
+            elif feed.last is not None and tick.timestamp < feed.last:
+                self.out_of_order += 1
+            else:
+                feed.last = tick.timestamp
+                self.delivered += 1
+                for stream in feed.streams:
+                    stream.push(tick)
+
+    # --- reconnects --------------------------------------------------------------------------------------------------
+
+    def lost(self) -> None:
+        """The connection is gone: from here on ticks are being missed."""
+        for feed in self._feeds.values():
+            feed.lost = True
+            feed.bridging = None
+
+    def start_bridging(self) -> list[str]:
+        """The connection is back: returns the assets to ask for again; their live ticks are held back until `bridge`."""
+        for feed in self._feeds.values():
+            if feed.lost and feed.last is not None:
+                feed.bridging = []
+            feed.lost = False
+        return list(self._feeds)
+
+    def bridging(self, asset: str) -> bool:
+        """Is this asset waiting for its missing ticks?"""
+        feed = self._feeds.get(asset)
+        return feed is not None and feed.bridging is not None
+
+    def bridge(self, asset: str, recent: Sequence[Tick]) -> None:
+        """Close the gap with the venue's ``recent`` ticks (oldest first), as far as they reach, and go on live."""
+        feed = self._feeds.get(asset)
+        if feed is None or feed.bridging is None:
+            return
+        held, feed.bridging = feed.bridging, None
+        last = feed.last
+        assert last is not None, "a feed that never delivered has nothing to bridge"
+        missing = [tick for tick in recent if tick.timestamp > last]
+        newest = missing[-1].timestamp if missing else last
+        items: list[Tick | Gap] = [*missing, *(tick for tick in held if tick.timestamp > newest)]
+        reaches_back = bool(recent) and recent[0].timestamp <= last
+        if not reaches_back:
+            first = items[0] if items else None
+            until = first.timestamp if isinstance(first, Tick) else None
+            items.insert(0, Gap("reconnect", asset, since=last, until=until))
+        self.delivered += sum(type(item) is Tick for item in items)
+        feed.deliver(items)

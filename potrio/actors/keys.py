@@ -1,0 +1,18 @@
+"""The names by which the actors of a client find each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from potrio.supervision.ref import Key
+
+__all__ = ["CONNECTION", "HISTORY", "MONITOR", "ORDER_BOOK", "PINGER", "ROUTER"]
+
+# An actor's message type is defined in its own module, which imports this one; so the keys say Any here, and each
+# module that tells an actor something takes the message from the module that defines it.
+CONNECTION: Key[Any] = Key("connection")
+PINGER: Key[Any] = Key("pinger")
+ROUTER: Key[Any] = Key("router")
+ORDER_BOOK: Key[Any] = Key("order_book")
+HISTORY: Key[Any] = Key("history")
+MONITOR: Key[Any] = Key("monitor")

@@ -1,0 +1,221 @@
+"""What the actors of a link say to each other, and the state of the link that everyone may read.
+
+The connection actor is the only writer of `LinkState`; it reports every change as a message too (`LinkUp`,
+`LinkLost`), in order with the data, so that an actor that lives by messages sees the same history.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+
+import msgspec
+import trio
+
+from potrio.errors import ClientClosed, PotrioError
+from potrio.protocol.engineio import Handshake
+from potrio.protocol.events import SessionEvent
+from potrio.protocol.messages.base import Message
+
+__all__ = [
+    "Batch",
+    "CheckDeadline",
+    "LinkCounters",
+    "LinkLost",
+    "LinkPhase",
+    "LinkState",
+    "LinkUp",
+    "NotSent",
+    "Resync",
+    "SubmitOrder",
+    "Transmit",
+    "Written",
+]
+
+
+# --- to the connection -----------------------------------------------------------------------------------------------
+
+
+class Transmit(msgspec.Struct, frozen=True, gc=False):
+    """Send this if the link is ready, else drop and count it. ``epoch`` pins it to one connection (None: whichever).
+
+    For requests that are safe to repeat or worthless later: whoever needs the outcome watches for `LinkLost`.
+    """
+
+    message: Message
+    epoch: int | None = None
+
+
+class SubmitOrder(msgspec.Struct, frozen=True):
+    """Put this order on the wire, at most once, not later than ``expires_at`` (trio's clock).
+
+    Answered to the order book with `Written` before the bytes leave, or with `NotSent` if they never will.
+    """
+
+    request_id: str
+    message: Message
+    expires_at: float
+
+
+class CheckDeadline(msgspec.Struct, frozen=True, gc=False):
+    """The session's deadline may have passed: look, and drop the link if the peer has gone silent."""
+
+
+class Resync(msgspec.Struct, frozen=True, gc=False):
+    """Drop the link and connect again: the only way to be told everything anew."""
+
+    reason: str
+
+
+# --- from the connection, in order with the data ---------------------------------------------------------------------
+
+
+class LinkUp(msgspec.Struct, frozen=True, gc=False):
+    """Connection number ``epoch`` is authenticated, at ``at`` on trio's clock."""
+
+    epoch: int
+    at: float
+
+
+class LinkLost(msgspec.Struct, frozen=True, gc=False):
+    """Connection number ``epoch`` is gone. It need not have been up: a failed attempt has an epoch too."""
+
+    epoch: int
+    reason: str
+    at: float
+
+
+class Batch(msgspec.Struct, gc=False):
+    """The session events of one read. ``position`` is how many are done: a restarted router goes on from there."""
+
+    epoch: int
+    events: list[SessionEvent]
+    at: float
+    wall: float
+    position: int = 0
+
+
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """The order is in the outgoing bytes of connection ``epoch``: from here on it may have reached the venue."""
+
+    request_id: str
+    epoch: int
+    at: float
+    wall: float
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The order has not been sent and this submission of it never will be."""
+
+    request_id: str
+    reason: str
+    expired: bool = False
+
+
+# --- state everyone may read -----------------------------------------------------------------------------------------
+
+
+class LinkPhase(enum.Enum):
+    """Where the link is in its life."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    AUTHENTICATING = "authenticating"
+    READY = "ready"
+    RECONNECTING = "reconnecting"
+    CLOSED = "closed"
+
+
+class LinkCounters(msgspec.Struct):
+    """What one connection has sent and received, as the wire counts it."""
+
+    messages_sent: int = 0
+    messages_received: int = 0
+    pings_received: int = 0
+    pongs_sent: int = 0
+    dropped: int = 0
+    events_sent: Counter[str] = msgspec.field(default_factory=Counter)
+    events_received: Counter[str] = msgspec.field(default_factory=Counter)
+
+    def add(self, other: LinkCounters) -> None:
+        """Add another connection's counters to these."""
+        self.messages_sent += other.messages_sent
+        self.messages_received += other.messages_received
+        self.pings_received += other.pings_received
+        self.pongs_sent += other.pongs_sent
+        self.dropped += other.dropped
+        self.events_sent.update(other.events_sent)
+        self.events_received.update(other.events_received)
+
+
+class LinkState:
+    """The link as the connection actor last knew it. Only that actor calls the methods below the line."""
+
+    def __init__(self) -> None:
+        self.phase = LinkPhase.DISCONNECTED
+        self.epoch = 0
+        self.url = ""
+        self.since = 0.0
+        self.reconnects = 0
+        self.handshake: Handshake | None = None
+        self.deadline: float | None = None
+        self.last_error: PotrioError | None = None
+        self.fatal: PotrioError | None = None
+        self.counters: dict[int, LinkCounters] = {}
+        self._earlier = LinkCounters()  # connections whose own counters are not kept any more
+        self._changed = trio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Authenticated now?"""
+        return self.phase is LinkPhase.READY
+
+    async def wait_ready(self) -> None:
+        """Wait until the link is ready; cancelling only stops the waiting.
+
+        Raises:
+            PotrioError: what ended the link for good: AuthError, ConnectError of the first attempt, or ClientClosed.
+        """
+        while not self.ready:
+            if self.fatal is not None:
+                raise self.fatal
+            if self.phase is LinkPhase.CLOSED:
+                raise ClientClosed("the client has been closed")
+            await self._changed.wait()
+
+    async def wait_change(self) -> None:
+        """Wait until the phase changes; cancelling only stops the waiting."""
+        await self._changed.wait()
+
+    def total(self, after_epoch: int = 0) -> LinkCounters:
+        """The counters of all connections together, or of those after a certain one (as far as they are kept)."""
+        total = LinkCounters()
+        if not after_epoch:
+            total.add(self._earlier)
+        for epoch, counters in self.counters.items():
+            if epoch > after_epoch:
+                total.add(counters)
+        return total
+
+    # --- for the connection actor only -------------------------------------------------------------------------------
+
+    EPOCHS_KEPT = 64
+    """This many connections keep counters of their own; older ones are in the total only."""
+
+    def enter(self, phase: LinkPhase, at: float) -> None:
+        """Move to another phase and wake whoever waits for it."""
+        self.phase = phase
+        self.since = at
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    def begin(self, url: str) -> LinkCounters:
+        """Start another connection: a new epoch with counters of its own."""
+        self.epoch += 1
+        self.url = url
+        self.handshake = None
+        self.deadline = None
+        counters = self.counters[self.epoch] = LinkCounters()
+        while len(self.counters) > self.EPOCHS_KEPT:
+            self._earlier.add(self.counters.pop(next(iter(self.counters))))
+        return counters

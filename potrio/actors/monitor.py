@@ -1,0 +1,126 @@
+"""The monitor: keeps the story of the link and of crashes, and adds the actors' counters up to one true `Statistics`.
+
+Counters are plain integers in the actor that does the counting; nothing is estimated, and what the wire did not carry
+is not counted (P10). The story is bounded: the newest facts stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+
+from potrio.actors.account import AccountState
+from potrio.actors.link import LinkLost, LinkState, LinkUp
+from potrio.actors.order_book import Book
+from potrio.actors.router import RouterState
+from potrio.seam import Seam
+from potrio.supervision.context import Context
+from potrio.supervision.events import ChildCrashed, ChildRestarted
+
+__all__ = ["Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
+
+LOG = logging.getLogger("potrio.client")
+
+FACTS_KEPT = 1000
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """Something that happened to the link or the tree. ``wall``: Unix seconds by the local clock."""
+
+    wall: float
+    kind: str
+    text: str
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Everything that is counted, since the client was opened; JSON-safe."""
+
+    phase: str
+    url: str
+    connections: int
+    reconnects: int
+    messages_sent: int
+    messages_received: int
+    pings_received: int
+    pongs_sent: int
+    events_sent: dict[str, int]
+    events_received: dict[str, int]
+    requests_dropped: int
+    events_unknown: dict[str, int]
+    events_undecodable: dict[str, int]
+    ticks_delivered: int
+    ticks_unwanted: int
+    ticks_out_of_order: int
+    orders: dict[str, int]
+    crashes: dict[str, int]
+    clock_offset_s: float | None
+    clock_error_s: float | None
+
+
+MonitorMessage = LinkUp | LinkLost | ChildCrashed | ChildRestarted
+
+
+class MonitorState:
+    """The story so far; outlives the monitor's incarnations."""
+
+    def __init__(self) -> None:
+        self.facts: deque[Fact] = deque(maxlen=FACTS_KEPT)
+        self.crashes: Counter[str] = Counter()
+
+
+async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam) -> None:
+    """Write the story until stopped; never waits but for its inbox."""
+    async for message in ctx.inbox:
+        kind, text = describe(message)
+        state.facts.append(Fact(seam.wall(), kind, text))
+        if isinstance(message, ChildCrashed):
+            state.crashes[message.path] += 1
+            LOG.warning("%s", text)
+        else:
+            LOG.info("%s", text)
+
+
+def describe(message: MonitorMessage | Any) -> tuple[str, str]:
+    """One line about a fact, without anything secret."""
+    match message:
+        case LinkUp(epoch=epoch):
+            return "up", f"connection {epoch} is ready"
+        case LinkLost(epoch=epoch, reason=reason):
+            return "lost", f"connection {epoch} is gone: {reason}"
+        case ChildCrashed(path=path):
+            return "crash", f"{path} crashed"
+        case ChildRestarted(path=path):
+            return "restart", f"{path} was restarted"
+    return type(message).__name__, ""
+
+
+def statistics(
+    link: LinkState, router: RouterState, book: Book, account: AccountState, state: MonitorState
+) -> Statistics:
+    """Add up the counters as they are now."""
+    total = link.total()
+    return Statistics(
+        phase=link.phase.value,
+        url=link.url,
+        connections=link.epoch,
+        reconnects=link.reconnects,
+        messages_sent=total.messages_sent,
+        messages_received=total.messages_received,
+        pings_received=total.pings_received,
+        pongs_sent=total.pongs_sent,
+        events_sent=dict(total.events_sent),
+        events_received=dict(total.events_received),
+        requests_dropped=total.dropped,
+        events_unknown=dict(router.counters.unknown),
+        events_undecodable=dict(router.counters.undecodable),
+        ticks_delivered=router.feeds.delivered,
+        ticks_unwanted=router.feeds.unwanted,
+        ticks_out_of_order=router.feeds.out_of_order,
+        orders=dict(Counter(handle.state.value for handle in book.handles.values())),
+        crashes=dict(state.crashes),
+        clock_offset_s=account.clock.offset_s,
+        clock_error_s=account.clock.error_s,
+    )

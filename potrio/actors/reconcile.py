@@ -1,0 +1,65 @@
+"""Reconciliation rules (pure): what the venue's lists prove about an order whose fate is not known.
+
+The lists are evidence of absence only where the order, had it been accepted, would have to be in them. Between
+these cases nothing is concluded: UNKNOWN stays UNKNOWN and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from potrio.actors.evidence import Evidence, OrderIntent
+from potrio.limits import ORDER_ACK_TIMEOUT
+from potrio.protocol.messages.trading import Deal
+from potrio.protocol.server_clock import ServerClock
+
+__all__ = ["absent_from_closed", "absent_from_opened", "looks_like", "same_terms"]
+
+MATCH_BEFORE_S: Final = 2.0
+MATCH_AFTER_S: Final = 30.0
+"""A deal without our request id may be ours if it opened this near to the moment an order just like it was written."""
+
+CLOSED_LIST_LENGTH: Final = 20
+"""Deals in the venue's closed list: where it is full, an older deal may have fallen off its end."""
+
+
+def same_terms(one: OrderIntent, other: OrderIntent) -> bool:
+    """Do two intents ask for the same thing? When they were asked for does not matter."""
+    fields = ("asset", "side", "amount", "duration_s", "is_demo")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
+
+
+def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
+    """Could this deal, which carries no request id, be the fruit of that order?"""
+    intent, written = evidence.intent, evidence.written_wall
+    return (
+        written is not None
+        and (deal.asset, deal.side, deal.amount) == (intent.asset, intent.side, intent.amount)
+        and deal.close_timestamp - deal.open_timestamp == intent.duration_s
+        and written - MATCH_BEFORE_S <= clock.to_utc(deal.open_timestamp) <= written + MATCH_AFTER_S
+    )
+
+
+def absent_from_opened(evidence: Evidence, now_wall: float) -> bool:
+    """Does a list of open deals, taken now, prove absence by not having this order?
+
+    It was written long enough ago to have arrived, and too recently to have closed already.
+    """
+    written = evidence.written_wall
+    return written is not None and ORDER_ACK_TIMEOUT <= now_wall - written < evidence.intent.duration_s
+
+
+def absent_from_closed(
+    evidence: Evidence, deals: Sequence[Deal], now_wall: float, clock: ServerClock
+) -> bool:
+    """Does a list of the last closed deals, taken now, prove absence by not having this order?
+
+    It must have closed by now wherever in its window it was accepted, and the list must reach back to before that.
+    """
+    written = evidence.written_wall
+    if written is None or now_wall < written + MATCH_AFTER_S + evidence.intent.duration_s:
+        return False
+    if len(deals) < CLOSED_LIST_LENGTH:
+        return True
+    return min(clock.to_utc(deal.close_timestamp) for deal in deals) < written

@@ -1,0 +1,241 @@
+"""The router: turns session events into typed messages and hands each to whom it concerns, by a dict of types.
+
+One message per read comes in. Ticks go straight into the readers' rings; account and market are folded into the
+snapshot that readers see; deals go to the order book and history pages to their askers. A payload that cannot be
+decoded is counted and skipped; three within a minute and the connection is made anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from potrio.actors.account import AccountState
+from potrio.actors.feeds import Feeds, TickStream
+from potrio.actors.keys import CONNECTION, HISTORY, ORDER_BOOK
+from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit
+from potrio.errors import RemoteProtocolError, RequestError
+from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT
+from potrio.protocol.events import EventReceived
+from potrio.protocol.messages.account import Balance
+from potrio.protocol.messages.base import Message, Unknown
+from potrio.protocol.messages.codec import decode_server_event
+from potrio.protocol.messages.market import (
+    ChangeSymbol,
+    History,
+    HistoryFast,
+    HistoryPeriod,
+    HistoryPeriodFast,
+    Tick,
+    UnsubscribeSymbol,
+    UpdateAssets,
+    UpdateStream,
+)
+from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
+from potrio.supervision.context import Context
+from potrio.supervision.ref import Call, Request
+
+__all__ = ["RouterCounters", "RouterMessage", "RouterState", "Subscribe", "Unsubscribe", "router"]
+
+PERIOD_S = 60
+"""The chart period named when an asset's stream is asked for; the recent ticks in the answer are what we are after."""
+
+
+class Subscribe(Request[None], frozen=True):
+    """Let ``stream`` read the ticks of these assets. Fails with RequestError beyond the venue's limit."""
+
+    stream: TickStream
+    assets: tuple[str, ...]
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """This stream is read no more."""
+
+    stream: TickStream
+
+
+class BridgeOverdue(msgspec.Struct, frozen=True, gc=False):
+    """The recent ticks of this asset have not come in time: go on with a gap."""
+
+    asset: str
+    epoch: int
+
+
+class RouterCounters(msgspec.Struct):
+    """What the router did with what came in."""
+
+    decoded: Counter[str] = msgspec.field(default_factory=Counter)
+    unknown: Counter[str] = msgspec.field(default_factory=Counter)
+    undecodable: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue
+
+
+class RouterState:
+    """What outlives an incarnation: who reads what, the counters, and the batch in hand."""
+
+    def __init__(self) -> None:
+        self.feeds = Feeds()
+        self.counters = RouterCounters()
+        self.in_hand: Batch | None = None
+
+
+async def router(
+    ctx: Context[RouterMessage], state: RouterState, account: AccountState, link: LinkState
+) -> None:
+    """Route until stopped; never waits but for its inbox. A crash loses at most the event in hand."""
+    routes = _Routes(ctx, state, account, link)
+    if state.in_hand is not None:
+        routes.batch(state.in_hand)
+    while not ctx.stopping.is_set():
+        for message in await ctx.inbox.burst():
+            routes.handle(message)
+
+
+class _Routes:
+    """One incarnation's table: message type -> what to do with it."""
+
+    def __init__(
+        self, ctx: Context[RouterMessage], state: RouterState, account: AccountState, link: LinkState
+    ) -> None:
+        self.ctx = ctx
+        self.state = state
+        self.feeds = state.feeds
+        self.counters = state.counters
+        self.account = account
+        self.link = link
+        self.faults: deque[float] = deque(maxlen=DECODE_ERRORS_MAX)
+        self.arrived = 0.0
+        self.arrived_wall = 0.0
+        to_order_book = self.to_order_book
+        self.routes: dict[type[Message], Callable[[Any], None]] = {
+            UpdateStream: self.ticks,
+            Balance: self.balance,
+            UpdateAssets: self.assets,
+            History: self.recent,
+            HistoryFast: self.recent,
+            HistoryPeriod: self.page,
+            HistoryPeriodFast: self.page,
+            OrderOpened: to_order_book,
+            OrderFailed: to_order_book,
+            DealsClosed: to_order_book,
+            OpenedDeals: to_order_book,
+            ClosedDeals: to_order_book,
+        }
+
+    def handle(self, message: RouterMessage | Any) -> None:
+        match message:
+            case Batch():
+                self.batch(message)
+            case LinkUp():
+                self.to_order_book(message)
+                self.restore(message.epoch)
+            case LinkLost():
+                self.feeds.lost()
+                self.account.lost()
+                self.to_order_book(message)
+                self.ctx.lookup(HISTORY).tell(message)
+            case Call(msg=Subscribe(stream=stream, assets=assets)) as call:
+                self.subscribe(stream, assets, call)
+            case Unsubscribe(stream=stream):
+                for asset in self.feeds.remove(stream):
+                    self.transmit(UnsubscribeSymbol(asset))
+            case BridgeOverdue(asset=asset, epoch=epoch):
+                if epoch == self.link.epoch:
+                    self.feeds.bridge(asset, ())
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def batch(self, batch: Batch) -> None:
+        """Route the events of one read, from where a former incarnation left off."""
+        self.state.in_hand = batch
+        self.arrived, self.arrived_wall = batch.at, batch.wall
+        routes, events = self.routes, batch.events
+        while batch.position < len(events):
+            event = events[batch.position]
+            batch.position += 1
+            if type(event) is not EventReceived:
+                continue
+            try:
+                message = decode_server_event(event.name, event.payload)
+            except RemoteProtocolError as error:
+                self.undecodable(event.name, error)
+                continue
+            route = routes.get(type(message))
+            if route is not None:
+                route(message)
+            elif type(message) is Unknown:
+                self.counters.unknown[event.name] += 1
+        self.state.in_hand = None
+
+    def undecodable(self, name: str, error: RemoteProtocolError) -> None:
+        self.counters.undecodable[name] += 1
+        full = len(self.faults) == DECODE_ERRORS_MAX
+        if full and self.arrived - self.faults[0] <= DECODE_ERRORS_WINDOW:
+            self.faults.clear()
+            self.ctx.lookup(CONNECTION).tell(Resync(f"too many payloads that cannot be decoded; the last: {error}"))
+        self.faults.append(self.arrived)
+
+    def ticks(self, message: UpdateStream) -> None:
+        ticks = message.ticks
+        if ticks:
+            self.account.clock.observe(ticks[-1].timestamp, self.arrived_wall)
+            self.feeds.publish(self.in_utc(ticks))
+
+    def in_utc(self, ticks: list[Tick]) -> list[Tick]:
+        """Move ticks from the venue's clock to UTC: the zone only, so that they stay the venue's own times."""
+        zone = self.account.clock.zone_s
+        if zone:
+            for tick in ticks:
+                msgspec.structs.force_setattr(tick, "timestamp", tick.timestamp - zone)
+        return ticks
+
+    def balance(self, message: Balance) -> None:
+        self.account.set_balance(message, self.arrived)
+
+    def assets(self, message: UpdateAssets) -> None:
+        self.account.set_assets({asset.symbol: asset for asset in message.assets})
+
+    def recent(self, message: History) -> None:
+        """The answer to a `ChangeSymbol`: its ticks close the gap of a feed that was asked for again."""
+        if self.feeds.bridging(message.asset):
+            zone = self.account.clock.zone_s
+            ticks = [Tick(message.asset, row.timestamp - zone, row.price) for row in message.history]
+            ticks.sort(key=lambda tick: tick.timestamp)
+            self.feeds.bridge(message.asset, ticks)
+
+    def page(self, message: HistoryPeriod) -> None:
+        self.ctx.lookup(HISTORY).tell(message)
+
+    def to_order_book(self, message: object) -> None:
+        self.ctx.lookup(ORDER_BOOK).tell(message)
+
+    # --- subscriptions -----------------------------------------------------------------------------------------------
+
+    def transmit(self, message: Message) -> None:
+        self.ctx.lookup(CONNECTION).tell(Transmit(message))
+
+    def subscribe(self, stream: TickStream, assets: tuple[str, ...], call: Call[None]) -> None:
+        if not self.feeds.room_for(assets):
+            wanted = ", ".join(dict.fromkeys((*self.feeds.assets, *assets)))
+            call.fail(
+                RequestError(
+                    f"the venue streams {self.feeds.limit} assets per connection, and {wanted} are more; "
+                    "close a stream first"
+                )
+            )
+            return
+        for asset in self.feeds.add(stream, assets):
+            self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
+        call.reply(None)
+
+    def restore(self, epoch: int) -> None:
+        """Subscriptions are state, not messages: a new link gets them all, and the missing ticks are asked for."""
+        for asset in self.feeds.start_bridging():
+            self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
+            if self.feeds.bridging(asset):
+                self.ctx.after(REQUEST_TIMEOUT / 2, BridgeOverdue(asset, epoch))

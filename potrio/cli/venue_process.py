@@ -1,0 +1,123 @@
+"""The simulated venue as a process of its own, for the demo: started, asked for its counters, killed, started again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import trio
+
+from potrio.errors import PotrioError
+
+__all__ = ["VenueProcess", "open_venue_process"]
+
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 5.0
+READY = "venue ready "
+
+
+class VenueProcess:
+    """One running venue. Its address stays the same over `restart`."""
+
+    def __init__(self, state: Path, seed: int) -> None:
+        self._state = state
+        self._seed = seed
+        self._process: trio.Process | None = None
+        self.url = ""
+        self.starts = 0
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port = urlsplit(self.url).port
+        assert port is not None, "the venue announces a port"
+        return port
+
+    async def start(self) -> None:
+        """Start it and wait until it serves; cancelling leaves a process for `stop`.
+
+        Raises:
+            PotrioError: it did not come up.
+        """
+        port = self.port if self.url else 0
+        command = [sys.executable, "-m", "loadsim", "venue", "--port", str(port)]
+        command += ["--seed", str(self._seed), "--state", str(self._state)]
+        self._process = await trio.lowlevel.open_process(
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        self.starts += 1
+        with trio.move_on_after(START_TIMEOUT_S):
+            self.url = await self._announced_url()
+            return
+        raise PotrioError(f"the venue did not start within {START_TIMEOUT_S:g} s")
+
+    async def _announced_url(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        said = b""
+        async for chunk in self._process.stdout:
+            said += chunk
+            line, newline, _ = said.partition(b"\n")
+            if newline and line.startswith(READY.encode()):
+                return line.decode().removeprefix(READY).strip()
+        code = await self._process.wait()
+        raise PotrioError(f"the venue ended with exit code {code} before it was ready")
+
+    async def kill(self) -> None:
+        """End it at once, as a power cut would; cancelling only stops the waiting for its end."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it in good order, or by force after a few seconds; cancelling kills it."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_TIMEOUT_S):
+            await self._process.wait()
+            return
+        self._process.kill()
+        with trio.CancelScope(shield=True):
+            await self._process.wait()
+
+    async def stats(self) -> dict[str, Any]:
+        """Its own counters (``GET /stats``); cancelling abandons the request.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        address = f"http://127.0.0.1:{self.port}/stats"
+        body = await trio.to_thread.run_sync(fetch, address, abandon_on_cancel=True)
+        counters: dict[str, Any] = msgspec.json.decode(body)
+        return counters
+
+
+def fetch(address: str) -> bytes:
+    """GET one page of this machine, past any proxy of the environment."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(address, timeout=STOP_TIMEOUT_S) as response:
+        body: bytes = response.read()
+        return body
+
+
+@asynccontextmanager
+async def open_venue_process(state: Path, seed: int) -> AsyncGenerator[VenueProcess, None]:
+    """Start a venue and stop it on the way out, also when cancelled.
+
+    Raises:
+        PotrioError: it did not come up.
+    """
+    venue = VenueProcess(state, seed)
+    try:
+        await venue.start()
+        yield venue
+    finally:
+        await venue.stop()

@@ -1,0 +1,100 @@
+"""The supervision tree of a client, as a value: who runs, in which order, and what restarts together.
+
+``root`` ▸ ``monitor`` · ``account`` (rest_for_one: order_book, history) · ``link`` (rest_for_one: connection, pinger,
+router) · ``users`` (yours). An outage is no crash: the connection reports it as state. A crash restarts the crashed
+actor and those after it in its group, and nobody else (P13).
+"""
+
+from __future__ import annotations
+
+from potrio.actors.account import AccountState
+from potrio.actors.connection import LinkSettings, connection, lane
+from potrio.actors.history import history
+from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
+from potrio.actors.link import LinkState
+from potrio.actors.monitor import MonitorState, monitor
+from potrio.actors.order_book import Book, order_book
+from potrio.actors.pinger import pinger
+from potrio.actors.router import RouterState, router
+from potrio.errors import AuthError, ConfigError, ConnectError
+from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY
+from potrio.supervision.backoff import Backoff
+from potrio.supervision.intensity import Limit
+from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
+from potrio.supervision.spec import ChildSpec, child, supervisor
+
+__all__ = ["Shared", "client_tree"]
+
+READS_WAITING_MAX = 256
+"""Reads waiting for the router; past it the connection stops reading and TCP holds the venue back."""
+
+
+class Shared:
+    """The state that outlives the actors' incarnations; each part has one writer, named where it is defined."""
+
+    def __init__(self) -> None:
+        self.link = LinkState()
+        self.account = AccountState()
+        self.router = RouterState()
+        self.book = Book()
+        self.monitor = MonitorState()
+
+
+def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[object]:
+    """Build the tree; nothing runs before `open_supervisor` is given it."""
+    seam = settings.seam
+    backoff = Backoff(base=0.05, cap=2.0, reset_after=30.0)
+    return supervisor(
+        child(
+            monitor,
+            shared.monitor,
+            seam,
+            id=MONITOR,
+            mailbox=bounded(MAILBOX_CAPACITY, "drop_oldest"),
+        ),
+        supervisor(
+            # Orders and results are never the thing that is dropped (P5): what can come in is bounded by the venue.
+            child(
+                order_book,
+                shared.book,
+                shared.account,
+                shared.link,
+                seam,
+                id=ORDER_BOOK,
+                mailbox=unbounded(),
+            ),
+            child(history, shared.link, id=HISTORY),
+            id="account",
+            strategy="rest_for_one",
+            limit=Limit(10, within=300.0),
+            backoff=backoff,
+        ),
+        supervisor(
+            child(
+                connection,
+                settings,
+                shared.link,
+                id=CONNECTION,
+                mailbox=lanes(unbounded(), unbounded(), bounded(MAILBOX_CAPACITY), lane=lane),
+                stop_on=(AuthError, ConfigError, ConnectError),
+                shutdown=2 * CLOSE_TIMEOUT,
+            ),
+            child(pinger, shared.link, id=PINGER, shutdown=0.0),
+            child(
+                router,
+                shared.router,
+                shared.account,
+                shared.link,
+                id=ROUTER,
+                mailbox=bounded(READS_WAITING_MAX),
+            ),
+            id="link",
+            strategy="rest_for_one",
+            limit=Limit(10, within=300.0),
+            backoff=backoff,
+        ),
+        supervisor(id="users"),
+        id="root",
+        limit=Limit(5, within=600.0),
+        backoff=backoff,
+    )

@@ -1,0 +1,157 @@
+"""Feeds: sharing, and that a reconnect is bridged in order, once, or with a gap that says from when to when."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from potrio.actors.feeds import Feeds
+from potrio.actors.stream import Gap, Stream
+from potrio.protocol.messages.market import Tick
+
+A, B = "EURUSD_otc", "GBPUSD_otc"
+
+
+def tick(stamp: float, asset: str = A) -> Tick:
+    return Tick(asset, stamp, stamp / 1000)
+
+
+def subscribed(*assets: str) -> tuple[Feeds, Stream]:
+    feeds, stream = Feeds(), Stream(capacity=10_000)
+    feeds.add(stream, assets)
+    return feeds, stream
+
+
+async def drained(stream: Stream) -> list:
+    stream.end()
+    return [item async for item in stream]
+
+
+async def test_ticks_reach_the_readers_of_their_asset_only():
+    feeds, a = subscribed(A)
+    b: Stream = Stream()
+    feeds.add(b, [B])
+    feeds.publish([tick(1), tick(2, B), tick(3)])
+    assert [item.timestamp for item in await drained(a)] == [1, 3]
+    assert [item.timestamp for item in await drained(b)] == [2]
+
+
+def test_two_readers_share_one_subscription():
+    feeds, first = subscribed(A)
+    second: Stream = Stream()
+    assert feeds.add(second, [A, B]) == [B]
+    assert feeds.remove(first) == []
+    assert feeds.remove(second) == [A, B]
+    assert feeds.assets == ()
+
+
+def test_a_fifth_asset_has_no_room():
+    feeds, _ = subscribed("a", "b", "c", "d")
+    assert not feeds.room_for(["e"])
+    assert feeds.room_for(["a", "d"])
+
+
+def test_ticks_nobody_reads_are_counted():
+    feeds = Feeds()
+    feeds.publish([tick(1)])
+    assert (feeds.unwanted, feeds.delivered) == (1, 0)
+
+
+async def test_an_older_tick_is_not_delivered():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(5), tick(4), tick(5), tick(6)])
+    assert [item.timestamp for item in await drained(stream)] == [5, 5, 6]
+    assert feeds.out_of_order == 1
+
+
+async def test_a_reconnect_is_bridged_with_the_missing_ticks():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1), tick(2)])
+    feeds.lost()
+    assert feeds.start_bridging() == [A]
+    feeds.publish([tick(6), tick(7)])  # live already, but held back
+    feeds.bridge(A, [tick(n) for n in (1, 2, 3, 4, 5, 6)])
+    feeds.publish([tick(8)])
+    assert [item.timestamp for item in await drained(stream)] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_history_that_does_not_reach_back_gives_a_gap():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    feeds.start_bridging()
+    feeds.bridge(A, [tick(5), tick(6)])
+    assert await drained(stream) == [tick(1), Gap("reconnect", A, since=1, until=5), tick(5), tick(6)]
+
+
+async def test_no_history_at_all_gives_a_gap():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    feeds.start_bridging()
+    feeds.publish([tick(9)])
+    feeds.bridge(A, ())
+    assert await drained(stream) == [tick(1), Gap("reconnect", A, since=1, until=9), tick(9)]
+
+
+async def test_a_second_loss_while_bridging_loses_nothing():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    feeds.start_bridging()
+    feeds.publish([tick(4)])
+    feeds.lost()
+    feeds.start_bridging()
+    feeds.bridge(A, [tick(n) for n in range(1, 7)])
+    assert [item.timestamp for item in await drained(stream)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_bridge_that_never_comes_is_given_up_when_the_buffer_is_full():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    feeds.start_bridging()
+    feeds.publish([tick(10 + n) for n in range(1025)])
+    got = await drained(stream)
+    assert got[1] == Gap("reconnect", A, since=1, until=10)
+    assert [item.timestamp for item in got[2:]] == [10 + n for n in range(1025)]
+
+
+async def test_ending_tells_every_reader_why():
+    feeds, stream = subscribed(A)
+    feeds.end(RuntimeError("gone"))
+    with pytest.raises(RuntimeError, match="gone"):
+        await stream.receive()
+    assert feeds.assets == ()
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=3, max_size=60),  # how many ticks pass between two drops
+    st.lists(st.integers(0, 8), min_size=60, max_size=60),  # ticks missed at each drop
+    st.lists(st.integers(0, 12), min_size=60, max_size=60),  # how far the venue's answer reaches back
+)
+async def test_property_in_order_once_and_every_hole_has_a_gap(runs, missed, reach):
+    feeds, stream = subscribed(A)
+    now = 0
+    for run, hole, back in zip(runs, missed, reach, strict=False):
+        for _ in range(run):
+            now += 1
+            feeds.publish([tick(now)])
+        feeds.lost()
+        now += hole
+        feeds.start_bridging()
+        feeds.bridge(A, [tick(n) for n in range(max(1, now - back + 1), now + 1)])
+    last = 0.0
+    gap: Gap | None = None
+    for item in await drained(stream):
+        if isinstance(item, Gap):
+            assert gap is None
+            assert item.since == last
+            gap = item
+            continue
+        assert item.timestamp > last
+        if item.timestamp != last + 1:
+            assert gap is not None, f"a silent hole between {last} and {item.timestamp}"
+            assert gap.until == item.timestamp or gap.until is None
+        last, gap = item.timestamp, None

@@ -1,0 +1,98 @@
+"""What the venue's lists prove, and above all what they do not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from potrio.actors.evidence import Evidence, OrderIntent
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, same_terms
+from potrio.limits import ORDER_ACK_TIMEOUT
+from potrio.protocol.messages.trading import Deal, Side
+from potrio.protocol.server_clock import ServerClock
+
+WRITTEN = 1_770_000_000.0
+CLOCK = ServerClock()
+INTENT = OrderIntent(
+    request_id="r1",
+    asset="EURUSD_otc",
+    side=Side.PUT,
+    amount=Decimal(10),
+    duration_s=60,
+    is_demo=True,
+    created_wall=WRITTEN,
+    expires_at=10.0,
+)
+
+
+def written() -> Evidence:
+    evidence = Evidence(INTENT)
+    evidence.written(epoch=1, at=5.0, wall=WRITTEN)
+    return evidence
+
+
+def deal(opened: float = WRITTEN, duration: int = 60, **changes) -> Deal:
+    stamp = int(CLOCK.to_stamp(opened))
+    fields = {
+        "id": "d1",
+        "open_timestamp": stamp,
+        "close_timestamp": stamp + duration,
+        "amount": Decimal(10),
+        "profit": Decimal(9),
+        "percent_profit": 90,
+        "open_price": 1.1,
+        "command": 1,
+        "asset": "EURUSD_otc",
+    }
+    return Deal(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("candidate", "like"),
+    [
+        (deal(), True),
+        (deal(WRITTEN + 29), True),
+        (deal(WRITTEN + 31), False),
+        (deal(WRITTEN - 1), True),
+        (deal(WRITTEN - 4), False),
+        (deal(duration=30), False),
+        (deal(command=0), False),
+        (deal(asset="GBPUSD_otc"), False),
+        (deal(amount=Decimal("10.01")), False),
+    ],
+)
+def test_a_deal_without_an_id_is_ours_only_if_it_is_just_like_it(candidate, like):
+    assert looks_like(candidate, written(), CLOCK) is like
+
+
+def test_an_order_never_written_owns_nothing():
+    assert not looks_like(deal(), Evidence(INTENT), CLOCK)
+    assert not absent_from_opened(Evidence(INTENT), WRITTEN + 20)
+    assert not absent_from_closed(Evidence(INTENT), [], WRITTEN + 1000, CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("age", "proof"), [(0, False), (ORDER_ACK_TIMEOUT - 0.1, False), (ORDER_ACK_TIMEOUT, True), (59, True), (60, False)]
+)
+def test_open_deals_prove_absence_between_arrival_and_expiry(age, proof):
+    assert absent_from_opened(written(), WRITTEN + age) is proof
+
+
+def test_closed_deals_prove_absence_only_after_the_latest_possible_close():
+    assert not absent_from_closed(written(), [], WRITTEN + 89, CLOCK)
+    assert absent_from_closed(written(), [], WRITTEN + 90, CLOCK)
+
+
+def test_a_full_closed_list_must_reach_back_to_before_the_order():
+    newer = [deal(WRITTEN + 10, id=f"d{n}") for n in range(20)]
+    assert not absent_from_closed(written(), newer, WRITTEN + 500, CLOCK)
+    older = [*newer[:19], deal(WRITTEN - 100, id="old")]
+    assert absent_from_closed(written(), older, WRITTEN + 500, CLOCK)
+
+
+def test_same_terms_look_at_what_is_asked_not_when():
+    later = msgspec.structs.replace(INTENT, created_wall=WRITTEN + 5, expires_at=99.0)
+    assert same_terms(INTENT, later)
+    assert not same_terms(INTENT, msgspec.structs.replace(INTENT, amount=Decimal(11)))
