@@ -1,9 +1,9 @@
 """What the documentation shows, works: every block of code is run, and the map names the files that are there.
 
-A ``python`` block is a whole program; it finds a running venue in ``POTRIO_URL`` and an SSID for it in ``POTRIO_SSID``.
-In a ``console`` block a line that starts with ``$`` is run by bash, and lines below it, if any, must be in its output
-(``...`` stands for anything). A server is started, must say that it is ready, and is stopped as a user stops it. Of a
-make target only the existence is checked: the targets call each other, and this test.
+A ``python`` block is a whole program; it finds a running venue in ``POTRIO_URL`` and an SSID for it in
+``POCKETOPTION_SSID``. In a ``console`` block a line that starts with ``$`` is run by bash, and lines below it, if any,
+must be in its output (``...`` stands for anything). A server is started, must say that it is ready, and is stopped as
+a user stops it. Of a make target only the existence is checked: the targets call each other, and this test.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BLOCKS = [
 def environment(url: str = "") -> dict[str, str]:
     """What a reader would have: the commands of this environment first on the path, and a venue to talk to."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "POTRIO_URL": url, "POTRIO_SSID": SSID, "NO_COLOR": "1"}
+    return {**os.environ, "PATH": path, "POTRIO_URL": url, "POCKETOPTION_SSID": SSID, "NO_COLOR": "1"}
 
 
 def serve(command: str, folder: Path) -> tuple[subprocess.Popen[str], str]:

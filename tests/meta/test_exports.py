@@ -58,18 +58,25 @@ def test_all_names_what_is_there(name: str) -> None:
     assert set(module.__all__) <= defined(source_of(module)), "export a name where it is defined"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_public_classes_and_functions_are_named(name: str) -> None:
-    """What has no underscore is public, and what is public is in ``__all__``."""
-    module = importlib.import_module(name)
-    public = {
-        node.name
-        for node in source_of(module).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and not node.name.startswith("_")
-    }
+def test_modules_take_from_each_other_only_what_is_exported(root: Path, sources: list[Path]) -> None:
+    """``__all__`` is the border of a module: what another one of ours imports must be in it."""
+    crossed = []
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in (
+                "potrio",
+                "loadsim",
+            ):
+                continue
+            origin = importlib.import_module(node.module or "")
+            for alias in node.names:
+                is_module = (root / (node.module or "").replace(".", "/") / f"{alias.name}.py").exists()
+                if not is_module and alias.name not in getattr(origin, "__all__", dir(origin)):
+                    crossed.append(
+                        f"{path.relative_to(root)}:{node.lineno}: {node.module} keeps {alias.name} to itself"
+                    )
 
-    assert sorted(public - set(getattr(module, "__all__", ()))) == []
+    assert not crossed, "\n" + "\n".join(crossed)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

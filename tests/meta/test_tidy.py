@@ -62,6 +62,7 @@ BANNED = {
 ALLOWED_NAMES = {"random.Random", "random.Random.getstate", "random.Random.setstate"}
 """`random.Random` is a type, and with a seed a deterministic generator; without a seed it is refused below."""
 
+BUILTINS = {"open", "print"}
 BANNED_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes"}
 
 ALLOWED: dict[tuple[str, str], str] = {
@@ -121,7 +122,7 @@ def check_caption(path: str, tree: ast.Module) -> Iterator[Fault]:
     caption = doc.splitlines()[0]
     if not caption.endswith((".", ":")) or len(caption) > CAPTION_CHARS_MAX:
         yield Fault(path, 1, "caption", "the first line must be one whole sentence")
-    elif "placeholder" in caption.lower():
+    elif caption == "Placeholder caption.":
         yield Fault(path, 1, "caption", "say what the file is for")
 
 
@@ -161,13 +162,13 @@ class _Names(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         name = self.dotted(node)
-        if name:
+        if name and name not in BUILTINS:  # alone they may be a field or an argument of that name
             self.uses.append((node.lineno, name, None))
 
     def dotted(self, node: ast.AST) -> str | None:
         """The full name behind an expression, where it starts at an import or a builtin."""
         if isinstance(node, ast.Name):
-            return self.imported.get(node.id, node.id if node.id in ("open", "print") else None)
+            return self.imported.get(node.id, node.id if node.id in BUILTINS else None)
         if isinstance(node, ast.Attribute):
             base = self.dotted(node.value)
             return f"{base}.{node.attr}" if base else None
@@ -358,6 +359,7 @@ def test_words(root: Path) -> None:
         ("open('x')", ["open"]),
         ("Path('x').read_text()", ["read_text"]),
         ("self.open('x')", []),
+        ("class A:\n  open: float\ndef f(open): return open", []),
         ("print('x')", ["print"]),
         ("import trio\nasync def f():\n  async with trio.open_nursery() as n: pass", ["trio.open_nursery"]),
         ("def f(now): return now + time.time", []),
