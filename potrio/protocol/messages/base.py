@@ -32,6 +32,7 @@ __all__ = [
     "check_money",
     "check_symbol",
     "normalise_flag",
+    "shown_text",
 ]
 
 INT64_MAX: Final = 2**63 - 1
@@ -104,6 +105,13 @@ def check_symbol(*symbols: str | None) -> None:
     for symbol in symbols:
         if symbol is not None and not symbol.isprintable():
             raise ValueError("a symbol has characters that cannot be shown")
+
+
+def shown_text(text: str) -> str:
+    """Take out of one text what cannot be shown; white space of any kind becomes a space."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
 
 
 def normalise_flag(message: msgspec.Struct, *fields: str) -> None:

@@ -22,9 +22,9 @@ from potrio.protocol.messages import (
     trading,
     trading_wire,
 )
-from potrio.protocol.messages.base import Message, Unknown
+from potrio.protocol.messages.base import Message, Unknown, shown_text
 from potrio.protocol.messages.families import decode_client_family, decode_server_family, encode_family
-from potrio.protocol.messages.wire import Event, shown_text
+from potrio.protocol.messages.wire import Event
 
 __all__ = [
     "CLIENT_EVENTS",

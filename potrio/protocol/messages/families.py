@@ -8,8 +8,8 @@ import msgspec
 
 from potrio.errors import LocalProtocolError
 from potrio.protocol.json_guard import check_depth
-from potrio.protocol.messages.base import Json, Message
-from potrio.protocol.messages.wire import shown, shown_text, to_json
+from potrio.protocol.messages.base import Json, Message, shown_text
+from potrio.protocol.messages.wire import shown, to_json
 
 __all__ = [
     "ANSWERED",

@@ -16,7 +16,7 @@ import msgspec
 from potrio.errors import LimitExceeded, LocalProtocolError
 from potrio.limits import ROWS_COMMAS_MAX
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
-from potrio.protocol.messages.base import Message
+from potrio.protocol.messages.base import Message, shown_text
 
 __all__ = [
     "Event",
@@ -25,7 +25,6 @@ __all__ = [
     "opaque",
     "rows",
     "shown",
-    "shown_text",
     "single",
     "structured",
     "to_json",
@@ -155,13 +154,6 @@ def shown(value: T, payload: bytes) -> T:
     if payload.isascii() and b"\\" not in payload:
         return value
     return _shown(value)  # type: ignore[no-any-return]  # the walk keeps every type
-
-
-def shown_text(text: str) -> str:
-    """Take out of one text what cannot be shown; white space of any kind becomes a space."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
 
 
 def _shown(value: Any) -> Any:

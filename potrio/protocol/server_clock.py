@@ -1,0 +1,196 @@
+"""An estimate of the venue's clock: its zone, its offset from ours, and how wrong that can be. Pure: no clock is read.
+
+A stamp reaches us late, never early: of all differences "stamp - our time of arrival" the largest is the least
+delayed, and nearest to the truth. A jump of our own clock, a stale price or a wild stamp must not steer it: what lies
+far from the estimate counts only once several samples in a row agree on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+__all__ = ["ServerClock"]
+
+HOUR_S: Final = 3600
+PRIOR_ZONE_S: Final = 7200
+"""The venue's stamps are UTC+2 all year (``protocol.md`` 6.0): believed until the stream shows something else."""
+
+ZONE_MAX_S: Final = 14 * HOUR_S
+"""No place on earth is further from UTC; a stamp beyond is stale or garbage."""
+
+WINDOW_S: Final = 120.0
+BUCKET_S: Final = 1.0
+"""The largest sample is sought in the last two minutes; one candidate is kept for each second of them."""
+
+EARLY_S: Final = 1.0
+LATE_S: Final = 3.0
+"""A sample this much above, or below, the estimate is not believed alone."""
+
+FIRST_SKEW_MAX_S: Final = 300.0
+FIRST_SKEW_OTHER_ZONE_MAX_S: Final = 10.0
+"""The very first sample is believed where it lies this near to the zone expected, or to another whole hour: a stale
+price may come first, and rarely lies near."""
+
+AGREE_COUNT: Final = 5
+AGREE_SPREAD_S: Final = 1.0
+AGREE_EARLY_S: Final = 2.0
+AGREE_LATE_S: Final = 10.0
+"""So many samples in a row that agree this closely over this time are the truth, however far from the estimate; over
+a longer time where they come late, as a congested network delays evenly for a while. A stale stamp that is repeated
+does not agree with itself: its difference grows with the time."""
+
+DELAY_PRIOR_S: Final = 1.0
+"""How late the least delayed sample may be, as long as no round trip has been measured."""
+
+RESOLUTION_S: Final = 0.001
+DRIFT: Final = 100e-6
+"""Stamps have milliseconds; two quartz clocks part by at most 100 µs in a second."""
+
+
+class ServerClock:
+    """The venue's clock as seen from here. Feed it with `observe`; the estimate is there at any time.
+
+    Attributes:
+        observed: samples seen.
+        rejected: samples not believed.
+        jumps: times the estimate was thrown away because several samples agreed on another.
+    """
+
+    def __init__(self, *, prior_zone_s: int = PRIOR_ZONE_S, window_s: float = WINDOW_S) -> None:
+        self.observed = 0
+        self.rejected = 0
+        self.jumps = 0
+        self._zone_s = prior_zone_s
+        self._window_s = window_s
+        self._delay_s = DELAY_PRIOR_S
+        # Decreasing samples with the time they were taken: the first is the largest of the window.
+        self._best: deque[tuple[float, float]] = deque()
+        self._doubts: _Doubts | None = None
+        self._last_wall = -math.inf
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    @property
+    def zone_s(self) -> int:
+        """Whole hours between the venue's stamps and UTC, in seconds."""
+        return self._zone_s
+
+    @property
+    def offset_s(self) -> float:
+        """Venue's UTC minus ours, in seconds; 0.0 until a sample has been believed."""
+        return self._best[0][1] - self._zone_s if self._best else 0.0
+
+    @property
+    def error_s(self) -> float:
+        """Bound of the error of `offset_s`: ``inf`` until a sample has been believed."""
+        if not self._best:
+            return math.inf
+        age_s = max(0.0, self._last_wall - self._best[0][0])
+        return RESOLUTION_S + self._delay_s + age_s * DRIFT
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the estimate rests on the stream, not on the prior."""
+        return bool(self._best)
+
+    # --- conversions -------------------------------------------------------------------------------------------------
+
+    def to_utc(self, stamp: float) -> float:
+        """The UTC the venue means by a stamp: its zone taken off, its own clock error left in."""
+        return stamp - self._zone_s
+
+    def to_stamp(self, utc: float) -> float:
+        """The stamp the venue would give to a moment of UTC."""
+        return utc + self._zone_s
+
+    def to_wall(self, stamp: float) -> float:
+        """What our own clock shows when the venue's shows ``stamp``: for deadlines that the venue sets."""
+        return stamp - self._zone_s - self.offset_s
+
+    def stamp_at(self, wall: float) -> float:
+        """What the venue's clock shows when ours shows ``wall``: for requests that carry a time."""
+        return wall + self._zone_s + self.offset_s
+
+    # --- samples -----------------------------------------------------------------------------------------------------
+
+    def observe(self, stamp: float, wall: float) -> None:
+        """Take a sample.
+
+        Args:
+            stamp: of a live tick, in the venue's clock. Stamps of history are no samples.
+            wall: UTC by our own clock when it arrived.
+        """
+        self.observed += 1
+        sample = stamp - wall
+        if not math.isfinite(sample) or abs(sample) > ZONE_MAX_S + HOUR_S / 2:
+            self.rejected += 1
+            return
+        if wall < self._last_wall - LATE_S:  # our clock was set back: what we have was measured with another
+            self._best.clear()
+            self._doubts = None
+            self.jumps += 1
+        self._last_wall = wall
+        if self._is_believable(sample):
+            self._doubts = None
+            self._take(sample, wall)
+            return
+        late = bool(self._best) and sample < self._best[0][1]
+        if self._doubts is None or not self._doubts.extend(sample):
+            self._doubts = _Doubts(sample, wall)
+        if self._doubts.count >= AGREE_COUNT and wall - self._doubts.since >= (
+            AGREE_LATE_S if late else AGREE_EARLY_S
+        ):
+            self.jumps += bool(self._best)
+            self._best.clear()
+            self._take(self._doubts.high, wall)
+            self._doubts = None
+        else:
+            self.rejected += 1
+
+    def bound_delay(self, round_trip_s: float) -> None:
+        """Tell of a measured round trip: the least delayed sample was on its way for less than that."""
+        if 0 < round_trip_s < self._delay_s:
+            self._delay_s = round_trip_s
+
+    def _is_believable(self, sample: float) -> bool:
+        if self._best:
+            return -LATE_S <= sample - self._best[0][1] <= EARLY_S
+        zone_s = _nearest_hour(sample)
+        limit_s = FIRST_SKEW_MAX_S if zone_s == self._zone_s else FIRST_SKEW_OTHER_ZONE_MAX_S
+        return abs(sample - zone_s) <= limit_s
+
+    def _take(self, sample: float, wall: float) -> None:
+        best = self._best
+        while best and best[-1][1] <= sample:
+            best.pop()
+        if not best or wall - best[-1][0] >= BUCKET_S:
+            best.append((wall, sample))
+        while len(best) > 1 and best[0][0] < wall - self._window_s:
+            best.popleft()
+        self._zone_s = _nearest_hour(best[0][1])
+
+
+class _Doubts:
+    """A run of samples in a row that agree with each other and not with the estimate."""
+
+    __slots__ = ("count", "high", "low", "since")
+
+    def __init__(self, sample: float, wall: float) -> None:
+        self.count = 1
+        self.low = self.high = sample
+        self.since = wall
+
+    def extend(self, sample: float) -> bool:
+        """Take in a sample; False where it does not agree."""
+        low, high = min(self.low, sample), max(self.high, sample)
+        if high - low > AGREE_SPREAD_S:
+            return False
+        self.low, self.high = low, high
+        self.count += 1
+        return True
+
+
+def _nearest_hour(seconds: float) -> int:
+    return round(seconds / HOUR_S) * HOUR_S
