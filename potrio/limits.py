@@ -33,6 +33,13 @@ PONGS_PENDING_MAX: Final = 32
 CLOSE_TIMEOUT: Final = 1.0
 """From our Close frame to our closing of TCP, whatever the peer or a library does."""
 
+CLOSE_DRAIN_MAX: Final = 1024 * 1024
+"""Bytes read and thrown away while we wait for the end: closing on unread bytes resets TCP, and the peer may
+then never see our Close frame. More than this is a flood, and a reset is what it gets."""
+
+CONTROL_WRITE_TIMEOUT: Final = 1.0
+"""A pong that cannot be written for this long: the peer does not read. The write cannot be cancelled meanwhile."""
+
 # --- HTTP upgrade ----------------------------------------------------------------------------------------------------
 
 HANDSHAKE_TIMEOUT: Final = 10.0
@@ -43,6 +50,12 @@ SERVER_HEAD_TIMEOUT: Final = 5.0
 
 SERVER_AUTH_TIMEOUT: Final = 15.0
 """From upgrade to authentication on a server. Some clients are silent for two seconds first, and retry at ten."""
+
+TCP_ATTEMPT_TIMEOUT: Final = 3.0
+"""One address of a name, where there are more to try: a black hole must not eat the whole budget."""
+
+RESPONSE_TIMEOUT: Final = 10.0
+"""A server's budget for a peer to take an HTTP response (the venue's counters)."""
 
 HTTP_HEAD_MAX: Final = 16 * 1024
 HTTP_HEADERS_MAX: Final = 64

@@ -1,0 +1,134 @@
+"""Where to connect: a WebSocket URL, checked part by part so that a bad one is named by its fault."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+from potrio.errors import ConfigError
+
+__all__ = ["Target", "is_loopback", "parse_target"]
+
+HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?"
+)
+LABEL_CHARS_MAX = 63
+"""RFC 1035 section 2.3.4. Underscores are not allowed there but are met in life."""
+
+URL_CHARS = re.compile(r"[^\x00-\x20\x7f]+")
+PATH_CHARS = re.compile(r"[!-~]+")
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A checked URL. ``str`` shows scheme, host and port only: paths and queries stay out of texts and logs."""
+
+    tls: bool
+    host: str
+    port: int
+    path: str
+    loopback_only: bool
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the ``Host`` header wants them: brackets for IPv6, no port where it is the usual
+        one.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
+
+
+def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
+    """Check a URL and take it apart.
+
+    Args:
+        url: ``wss://host[:port][/path][?query]``, or ``ws://`` on this machine.
+        allow_insecure: let ``ws://`` reach other machines, with everything readable on the way.
+
+    Raises:
+        ConfigError: the URL cannot be used; the text names scheme, host, port or path and repeats no query.
+    """
+    if not isinstance(url, str) or not url:
+        raise ConfigError(
+            "url", "a WebSocket URL is needed, such as wss://host/socket.io/?EIO=4&transport=websocket"
+        )
+    if not URL_CHARS.fullmatch(url):
+        raise ConfigError("url", "there is a space or a control character in it")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        # urlsplit names the fault ("Invalid IPv6 URL", "Port could not be cast ..."); the port is no secret.
+        raise ConfigError("url", f"bad host or port: {error}") from None
+    if parts.scheme not in ("ws", "wss"):
+        raise ConfigError(
+            "url", f"the scheme must be wss (or ws on this machine), not {parts.scheme or 'nothing'!r}"
+        )
+    tls = parts.scheme == "wss"
+    if "@" in parts.netloc:
+        raise ConfigError("url", "a user name or password has no place in it")
+    if parts.fragment or url.endswith("#"):
+        raise ConfigError("url", "a fragment (#) has no place in it")
+    if port == 0:
+        raise ConfigError("url", "port 0 cannot be connected to")
+    host = _checked_host(parts)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not PATH_CHARS.fullmatch(path):
+        raise ConfigError("url", "the path must be ASCII: percent-encode it")
+    if not (tls or allow_insecure or is_loopback(host)):
+        raise ConfigError(
+            "url",
+            f"ws:// would send the token readable to {host}: use wss://, or set allow_insecure=True",
+        )
+    return Target(
+        tls=tls,
+        host=host,
+        port=port if port is not None else (443 if tls else 80),
+        path=path,
+        loopback_only=not tls and not allow_insecure,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: ``localhost``, or a loopback address. What a name resolves to is
+    another matter.
+    """
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+
+
+def _checked_host(parts: SplitResult) -> str:
+    """Return the host in lower case and in ASCII, without brackets."""
+    host = parts.hostname
+    if not host:
+        raise ConfigError("url", "the host is missing")
+    if "[" in parts.netloc:
+        if "%" in host:
+            raise ConfigError("url", "the host has a zone (%): link-local addresses are not supported")
+        try:
+            address = IPv6Address(host)
+        except ValueError:
+            address = None
+        if address is None or not re.fullmatch(r"\[[^][]*\](:\d*)?", parts.netloc):
+            raise ConfigError("url", "what is in the brackets of the host must be an IPv6 address")
+        return str(address)
+    try:
+        ascii_host = host.encode("idna").decode("ascii") if not host.isascii() else host
+    except UnicodeError:
+        raise ConfigError("url", f"the host {host!r} is not a host name") from None
+    labels = ascii_host.rstrip(".").split(".")
+    if not HOST_NAME.fullmatch(ascii_host) or any(len(label) > LABEL_CHARS_MAX for label in labels):
+        raise ConfigError("url", f"the host {host!r} is not a host name")
+    return ascii_host
