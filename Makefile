@@ -78,9 +78,10 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(call pip_install,$(VENV)) -e '.[docs]'
 	@touch $@
 
-fix: install  ## format and mend what can be mended by itself
+fix: install  ## format, mend what can be mended by itself, bring the code map up to date
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/code_map.py
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build

@@ -25,8 +25,8 @@ ARCHITECTURE_LINES_MAX = 250
 SECONDS = 60
 SSID = '42["auth",{"session":"docsexamplesession0demo0","isDemo":1,"uid":4242,"platform":2,"isFastHistory":true}]'
 
-FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-KNOWN_LANGUAGES = {"python", "console", "text", "json", "toml"}
+FENCE = re.compile(r"^```([\w{}]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KNOWN_LANGUAGES = {"python", "console", "text", "json", "toml", "{toctree}"}
 
 
 class Block(NamedTuple):
@@ -212,6 +212,13 @@ def test_architecture_names_every_source_file(sources: list[Path]) -> None:
     missing = [path for path in relative if path.startswith("potrio/") and not path.endswith("__init__.py")]
 
     assert [path for path in missing if path not in named] == []
+
+
+def test_the_code_map_has_the_captions_of_the_files() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "code_map.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_links_between_pages_lead_somewhere() -> None:
