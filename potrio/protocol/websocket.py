@@ -242,10 +242,9 @@ class WebSocketCodec:
             events.append(Pong(payload))
             return True
         events.append(Ping(payload))
-        if (
-            not self.close_sent
-        ):  # "After sending a control frame indicating the connection should be closed, a peer
-            self._pongs_to_send.append(payload)  # does not send any further data" (RFC 6455 section 1.4).
+        # After its Close frame "a peer does not send any further data" (RFC 6455 section 1.4).
+        if not self.close_sent:
+            self._pongs_to_send.append(payload)
         return True
 
     # --- sending --------------------------------------------------------------------------------------------

@@ -132,6 +132,9 @@ def test_payloads_are_bytes_of_their_own() -> None:
 
 STOPPERS = {
     "fragment": encode_frame(TEXT, b"x", final=False),
+    "binary fragment": encode_frame(BINARY, b"x", final=False),
+    "binary with a reserved bit": b"\xc2\x01x",
+    "masked binary": encode_frame(BINARY, b"x", KEY),
     "continuation": encode_frame(0, b"x"),
     "ping": encode_frame(PING, b""),
     "close": encode_frame(8, b"\x03\xe8"),

@@ -489,6 +489,13 @@ def test_the_rate_of_control_frames(codec: WebSocketCodec, role: Role) -> None:
     assert failed(codec, role) == 1008
 
 
+def test_silence_saves_no_more_than_one_burst(codec: WebSocketCodec, role: Role) -> None:
+    frame = from_peer(role, PING)
+    codec.receive_data(frame, 0.0)
+    assert len(codec.receive_data(frame * (CONTROL_FRAMES_BURST + 1), 1e6)) == CONTROL_FRAMES_BURST
+    assert failed(codec, role) == 1008
+
+
 def test_a_clock_that_goes_back_costs_nothing(codec: WebSocketCodec, role: Role) -> None:
     codec.receive_data(from_peer(role, PING), 100.0)
     codec.receive_data(from_peer(role, PING), 1.0)
