@@ -12,6 +12,7 @@ from potrio.limits import ATTACHMENTS_BYTES_MAX, ATTACHMENTS_TIMEOUT
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 
 __all__ = [
+    "ATTACHMENTS_BYTES",
     "PLACEHOLDER",
     "Attachments",
     "PlaceholderError",
@@ -22,6 +23,9 @@ __all__ = [
 
 PLACEHOLDER: Final = b'{"_placeholder":true,"num":0}'
 """Stands for the first attachment. Compact: with a space after a colon some clients miss events."""
+
+ATTACHMENTS_BYTES: Final = "bytes of the attachments of one packet"
+"""What `LimitExceeded` says of them."""
 
 _EIO3_TYPE_BYTE: Final = b"\x04"
 
@@ -121,6 +125,6 @@ class Attachments:
         assert len(self._parts) < self._count
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
-            raise LimitExceeded("bytes of the attachments of one packet", self._bytes_max)
+            raise LimitExceeded(ATTACHMENTS_BYTES, self._bytes_max)
         self._parts.append(data)
         return tuple(self._parts) if len(self._parts) == self._count else None
