@@ -201,7 +201,7 @@ class ClientSession(Session):
             events.append(Disconnected(connection.name))
 
     def _receive_event(self, connection: Namespace, event: EventReceived, events: list[SessionEvent]) -> None:
-        if not self._auth_required:
+        if not self._auth_required or connection.state is NamespaceState.LEFT:
             self._deliver(connection, event, events)
         elif event.name in REJECTED_NAMES:
             error = self._rejection(event.name, event.name)

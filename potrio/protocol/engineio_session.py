@@ -143,6 +143,11 @@ class EngineIOSession:
         self._queue(EngineIOPacket(_T.CLOSE))
         self._receive = self._discard
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `messages_to_send` would return anything."""
+        return bool(self._to_send)
+
     def messages_to_send(self) -> list[Message]:
         """Take what is queued: one write for all of it."""
         queued, self._to_send = self._to_send, []

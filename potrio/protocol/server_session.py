@@ -159,7 +159,7 @@ class ServerSession(Session):
             events.append(Disconnected(connection.name))
 
     def _receive_event(self, connection: Namespace, event: EventReceived, events: list[SessionEvent]) -> None:
-        if not self._auth_required:
+        if not self._auth_required or connection.state is NamespaceState.LEFT:
             self._deliver(connection, event, events)
         elif event.name == _AUTH_NAME:
             before = connection.state

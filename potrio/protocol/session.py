@@ -210,6 +210,11 @@ class Session(ABC):
                 self.send_disconnect(connection.name)
         self._leave()
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `messages_to_send` would return anything."""
+        return self._engine.has_output
+
     def messages_to_send(self) -> list[Message]:
         """Take what is queued: one write for all of it."""
         return self._engine.messages_to_send()
