@@ -1,1 +1,105 @@
 """potrio: supervised actors on trio, and on them a PocketOption client that never sends an order twice."""
+
+from potrio.actors.evidence import OrderState
+from potrio.actors.link import LinkPhase
+from potrio.actors.monitor import Statistics
+from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
+from potrio.actors.stream import Gap, Stream
+from potrio.client.client import Client, open_client
+from potrio.client.config import Config
+from potrio.errors import (
+    ActorDead,
+    ActorError,
+    AuthError,
+    ClientClosed,
+    ClientFailed,
+    ConfigError,
+    ConnectError,
+    ConnectionBroken,
+    ConnectionClosed,
+    ConnectRefused,
+    ConnectTimeout,
+    HandshakeFailed,
+    HeartbeatMissed,
+    HistoryShort,
+    LimitExceeded,
+    LocalProtocolError,
+    NameNotResolved,
+    NotConnected,
+    OrderDenied,
+    OrderError,
+    OrderRejected,
+    OutcomeUnknown,
+    PotrioError,
+    ProtocolError,
+    RemoteProtocolError,
+    RequestError,
+    RequestTimeout,
+    SsidError,
+    StreamOverflow,
+    SupervisorError,
+    TlsFailed,
+    UpgradeRejected,
+)
+from potrio.protocol.candles import Candle
+from potrio.protocol.messages.market import Asset, Tick
+from potrio.protocol.messages.trading import Deal, Side
+from potrio.protocol.ssid import Ssid
+from potrio.secrets import Secret
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActorDead",
+    "ActorError",
+    "Asset",
+    "AuthError",
+    "Candle",
+    "Client",
+    "ClientClosed",
+    "ClientFailed",
+    "Config",
+    "ConfigError",
+    "ConnectError",
+    "ConnectRefused",
+    "ConnectTimeout",
+    "ConnectionBroken",
+    "ConnectionClosed",
+    "Deal",
+    "Draw",
+    "Gap",
+    "HandshakeFailed",
+    "HeartbeatMissed",
+    "HistoryShort",
+    "LimitExceeded",
+    "LinkPhase",
+    "LocalProtocolError",
+    "Lost",
+    "NameNotResolved",
+    "NotConnected",
+    "OrderDenied",
+    "OrderError",
+    "OrderHandle",
+    "OrderRejected",
+    "OrderState",
+    "OutcomeUnknown",
+    "PotrioError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "RequestError",
+    "RequestTimeout",
+    "Result",
+    "Secret",
+    "Side",
+    "Ssid",
+    "SsidError",
+    "Statistics",
+    "Stream",
+    "StreamOverflow",
+    "SupervisorError",
+    "Tick",
+    "TlsFailed",
+    "UpgradeRejected",
+    "Won",
+    "open_client",
+]

@@ -1,4 +1,4 @@
-"""What is known of the account and the market: balance, assets and the venue's clock, as the router last folded them in.
+"""What is known of the account and the market: balance, assets and the venue's clock.
 
 The router is the only writer. Readers take what is there now; nothing is ever made up (P7).
 """

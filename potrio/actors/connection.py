@@ -1,7 +1,7 @@
 """The connection actor: keeps one authenticated link to the venue alive, and is the only one that touches the socket.
 
 An outage is not a crash: the actor reports `LinkLost` and `LinkUp` and tries again by itself, first at once, then with
-full-jitter backoff. What ends it for good is a rejected SSID, or a first attempt in which no candidate could be reached.
+full-jitter backoff. What ends it for good is a rejected SSID, or a first round in which no candidate can be reached.
 While there is no link its inbox is still served: an order is answered `NotSent` at once, nothing waits to be sent late.
 """
 
@@ -11,6 +11,7 @@ import math
 import ssl
 from collections import deque
 from collections.abc import Mapping
+
 import msgspec
 import trio
 
@@ -39,10 +40,10 @@ from potrio.errors import (
 from potrio.limits import (
     CLOSE_TIMEOUT,
     HANDSHAKE_TIMEOUT,
+    MAILBOX_CAPACITY,
     RECONNECT_BASE,
     RECONNECT_CAP,
     RECONNECT_STABLE,
-    MAILBOX_CAPACITY,
 )
 from potrio.protocol.client_session import ClientSession
 from potrio.protocol.events import Authenticated, Closed, Connected, EventReceived, Opened, SessionEvent
@@ -213,7 +214,9 @@ class _Driver:
                 actor.cancel(str(lost))
                 return
             self.link.enter(LinkPhase.CONNECTING if first else LinkPhase.RECONNECTING, now)
-            if not first and failures:  # the first try after a stable link is at once; so is the very first round
+            if (
+                not first and failures
+            ):  # the first try after a stable link is at once; so is the very first round
                 await trio.sleep(RECONNECT.delay(failures, self.generator))
 
     async def one_connection(self, region: Region) -> PotrioError:
@@ -309,6 +312,8 @@ class _Driver:
                     self.router.tell(LinkUp(self.link.epoch, self.ready_at))
                 case Closed(error=error):
                     ended = error or ConnectionBroken("the venue ended the session")
+                case _:
+                    pass
         return ended
 
     async def write(self, transport: Transport, session: ClientSession) -> None:

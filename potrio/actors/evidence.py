@@ -89,7 +89,7 @@ class Evidence(msgspec.Struct):
     anomalies: tuple[str, ...] = ()
 
     def state(self, closing_passed: bool = False) -> OrderState:
-        """The state that follows from the facts; ``closing_passed``: the venue's clock is past the deal's close time."""
+        """The state that follows from the facts; ``closing_passed``: the deal's close time is over."""
         if self.deal is not None:
             if self.settled:
                 return OrderState.SETTLED

@@ -1,4 +1,4 @@
-"""Feeds: for each asset, who reads its ticks, what was delivered last, and how a reconnect is bridged without a silent gap.
+"""Feeds: for each asset, who reads its ticks, what was delivered last, and how a reconnect is bridged.
 
 A feed that lost its connection is *bridging*: the asset is asked for again, live ticks are held back, and when the
 venue's answer with recent ticks has come the missing ones are delivered first, in order and once. Where that answer
@@ -120,7 +120,7 @@ class Feeds:
             feed.bridging = None
 
     def start_bridging(self) -> list[str]:
-        """The connection is back: returns the assets to ask for again; their live ticks are held back until `bridge`."""
+        """The connection is back: returns the assets to ask for again; their ticks are held back until `bridge`."""
         for feed in self._feeds.values():
             if feed.lost and feed.last is not None:
                 feed.bridging = []

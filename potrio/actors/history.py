@@ -15,8 +15,8 @@ from potrio.actors.link import LinkLost, LinkState, Transmit
 from potrio.errors import NotConnected, RequestTimeout
 from potrio.limits import REQUEST_TIMEOUT
 from potrio.protocol.messages.market import HistoryPeriod, LoadHistoryPeriod
+from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
-from potrio.supervision.ref import Call, Request
 
 __all__ = ["HistoryMessage", "LoadPage", "history"]
 
@@ -52,6 +52,8 @@ async def history(ctx: Context[HistoryMessage], link: LinkState) -> None:
                 pages.overdue(index)
             case LinkLost(reason=reason):
                 pages.lost(reason)
+            case _:
+                raise AssertionError(f"history has no use for a {type(message).__name__}")
 
 
 class _Pages:

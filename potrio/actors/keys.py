@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from potrio.supervision.ref import Key
+from potrio.supervision.child_spec import Key
 
 __all__ = ["CONNECTION", "HISTORY", "MONITOR", "ORDER_BOOK", "PINGER", "ROUTER"]
 

@@ -18,7 +18,7 @@ from potrio.actors.order_book import Book
 from potrio.actors.router import RouterState
 from potrio.seam import Seam
 from potrio.supervision.context import Context
-from potrio.supervision.events import ChildCrashed, ChildRestarted
+from potrio.supervision.events import ChildCrashed, RestartScheduled
 
 __all__ = ["Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
 
@@ -60,7 +60,7 @@ class Statistics(msgspec.Struct, frozen=True):
     clock_error_s: float | None
 
 
-MonitorMessage = LinkUp | LinkLost | ChildCrashed | ChildRestarted
+MonitorMessage = LinkUp | LinkLost | ChildCrashed | RestartScheduled
 
 
 class MonitorState:
@@ -92,9 +92,10 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
             return "lost", f"connection {epoch} is gone: {reason}"
         case ChildCrashed(path=path):
             return "crash", f"{path} crashed"
-        case ChildRestarted(path=path):
-            return "restart", f"{path} was restarted"
-    return type(message).__name__, ""
+        case RestartScheduled(path=path):
+            return "restart", f"{path} will be restarted"
+        case _:
+            raise AssertionError(f"the monitor has no use for a {type(message).__name__}")
 
 
 def statistics(
@@ -121,6 +122,6 @@ def statistics(
         ticks_out_of_order=router.feeds.out_of_order,
         orders=dict(Counter(handle.state.value for handle in book.handles.values())),
         crashes=dict(state.crashes),
-        clock_offset_s=account.clock.offset_s,
-        clock_error_s=account.clock.error_s,
+        clock_offset_s=account.clock.offset_s if account.clock.is_measured else None,
+        clock_error_s=account.clock.error_s if account.clock.is_measured else None,
     )

@@ -27,15 +27,15 @@ from potrio.protocol.messages.trading import (
     ClosedDeals,
     Deal,
     DealsClosed,
-    RequestOpenedDeals,
     OpenedDeals,
     OpenOrder,
     OrderFailed,
     OrderOpened,
+    RequestOpenedDeals,
 )
 from potrio.seam import Seam
+from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
-from potrio.supervision.ref import Call, Request
 
 __all__ = ["Book", "OrderBookMessage", "PlaceOrder", "order_book"]
 
@@ -78,9 +78,13 @@ class Book:
         self.handles: dict[str, OrderHandle] = {}
         self.owner: dict[str, str] = {}  # deal id -> request id
         self.external: OrderedDict[str, Deal] = OrderedDict()  # deals of the account that we did not place
-        self.submitted: dict[str, int] = {}  # request id -> times handed to the connection without a NotSent since
+        self.submitted: dict[
+            str, int
+        ] = {}  # request id -> times handed to the connection without a NotSent since
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
-        self.reconciliations: dict[str, int] = {}  # request id -> times the lists were asked for because of it
+        self.reconciliations: dict[
+            str, int
+        ] = {}  # request id -> times the lists were asked for because of it
 
     def fail(self, error: Exception) -> None:
         """Tell everyone who waits that nobody will write here any more."""
@@ -140,9 +144,10 @@ class _Clerk:
                     evidence.lost(epoch)
                     self.show(evidence)
             case Look(request_id=request_id):
-                evidence = self.book.orders.get(request_id)
-                if evidence is not None:
-                    self.look(evidence)
+                if request_id in self.book.orders:
+                    self.look(self.book.orders[request_id])
+            case _:
+                raise AssertionError(f"the order book has no use for a {type(message).__name__}")
 
     def resume(self) -> None:
         """A new incarnation: timers died with the old one, and a message in hand may have."""
@@ -243,7 +248,7 @@ class _Clerk:
             evidence.join(deal, closed=closed)
             self.show(evidence)
             if not evidence.settled:
-                closes_in = self.account.clock.to_utc(deal.close_timestamp) - self.seam.wall()
+                closes_in = self.account.clock.to_wall(deal.close_timestamp) - self.seam.wall()
                 self.ctx.after(max(0.0, closes_in), Look(evidence.intent.request_id))
             touched.add(evidence.intent.asset)
         for asset in touched:
@@ -311,11 +316,13 @@ class _Clerk:
                 self.reconcile(evidence, f"the fate of order {intent.request_id} is not known")
             case OrderState.OPEN:
                 assert evidence.deal is not None
-                over = self.seam.wall() - self.account.clock.to_utc(evidence.deal.close_timestamp)
+                over = self.seam.wall() - self.account.clock.to_wall(evidence.deal.close_timestamp)
                 if over >= SETTLEMENT_GRACE:
                     self.reconcile(evidence, f"no result of deal {evidence.deal.id}")
                 else:
                     self.ctx.after(SETTLEMENT_GRACE - over, Look(intent.request_id))
+            case _:
+                pass
         self.show(evidence)
 
     def reconcile(self, evidence: Evidence, reason: str) -> None:
@@ -345,7 +352,7 @@ class _Clerk:
     def show(self, evidence: Evidence) -> None:
         """Bring the handle up to date with the evidence."""
         deal = evidence.deal
-        passed = deal is not None and self.seam.wall() >= self.account.clock.to_utc(deal.close_timestamp)
+        passed = deal is not None and self.seam.wall() >= self.account.clock.to_wall(deal.close_timestamp)
         self.book.handles[evidence.intent.request_id].update(
             evidence.state(closing_passed=passed),
             deal,

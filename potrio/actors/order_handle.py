@@ -117,6 +117,8 @@ class OrderHandle:
                 return OrderRejected(self.reason or "rejected")
             case OrderState.VOID:
                 return OutcomeUnknown(self.request_id, "the venue's lists do not have it")
+            case _:
+                pass
         if self._failure is not None and not isinstance(self._failure, OrderError):
             return OutcomeUnknown(self.request_id, str(self._failure))
         return self._failure

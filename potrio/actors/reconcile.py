@@ -37,7 +37,7 @@ def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
         written is not None
         and (deal.asset, deal.side, deal.amount) == (intent.asset, intent.side, intent.amount)
         and deal.close_timestamp - deal.open_timestamp == intent.duration_s
-        and written - MATCH_BEFORE_S <= clock.to_utc(deal.open_timestamp) <= written + MATCH_AFTER_S
+        and written - MATCH_BEFORE_S <= clock.to_wall(deal.open_timestamp) <= written + MATCH_AFTER_S
     )
 
 
@@ -62,4 +62,4 @@ def absent_from_closed(
         return False
     if len(deals) < CLOSED_LIST_LENGTH:
         return True
-    return min(clock.to_utc(deal.close_timestamp) for deal in deals) < written
+    return min(clock.to_wall(deal.close_timestamp) for deal in deals) < written

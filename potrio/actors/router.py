@@ -35,8 +35,8 @@ from potrio.protocol.messages.market import (
     UpdateStream,
 )
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
+from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
-from potrio.supervision.ref import Call, Request
 
 __all__ = ["RouterCounters", "RouterMessage", "RouterState", "Subscribe", "Unsubscribe", "router"]
 
@@ -147,6 +147,8 @@ class _Routes:
             case BridgeOverdue(asset=asset, epoch=epoch):
                 if epoch == self.link.epoch:
                     self.feeds.bridge(asset, ())
+            case _:
+                raise AssertionError(f"the router has no use for a {type(message).__name__}")
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +179,9 @@ class _Routes:
         full = len(self.faults) == DECODE_ERRORS_MAX
         if full and self.arrived - self.faults[0] <= DECODE_ERRORS_WINDOW:
             self.faults.clear()
-            self.ctx.lookup(CONNECTION).tell(Resync(f"too many payloads that cannot be decoded; the last: {error}"))
+            self.ctx.lookup(CONNECTION).tell(
+                Resync(f"too many payloads that cannot be decoded; the last: {error}")
+            )
         self.faults.append(self.arrived)
 
     def ticks(self, message: UpdateStream) -> None:

@@ -102,7 +102,9 @@ class Stream(trio.abc.ReceiveChannel[T], Generic[T]):
             items = self._items
             if len(items) >= self._capacity:
                 if self._policy == "lossless":
-                    self.end(StreamOverflow(f"a lossless stream of {self._capacity} items was not read in time"))
+                    self.end(
+                        StreamOverflow(f"a lossless stream of {self._capacity} items was not read in time")
+                    )
                     return
                 items.popleft()
                 self._missing += 1
@@ -119,7 +121,7 @@ class Stream(trio.abc.ReceiveChannel[T], Generic[T]):
             self.push(item)
 
     def end(self, reason: Exception | None = None) -> None:
-        """No more items will come; what is waiting can still be read, then ``reason`` is raised (None: iteration ends)."""
+        """No more items will come; what waits can still be read, then ``reason`` is raised (None: iteration ends)."""
         if self._end is None:
             self._end = reason or trio.EndOfChannel()
             if self._waiter is not None:

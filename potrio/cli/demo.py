@@ -34,6 +34,7 @@ TICKS_SHOWN = 8
 DURATION_S = 5
 DEADLINE_S = 60.0
 SETTLING_S = 3.0
+POLL_S = 0.05
 
 
 class Summary(msgspec.Struct):
@@ -158,7 +159,12 @@ class _Story:
         deal = result.deal
         self.screen.say(f"{deal.asset}: {outcome} {money(deal.profit)}, closed at {deal.close_price}")
         self.summary.orders.append(
-            {"request_id": handle.request_id, "asset": deal.asset, "outcome": outcome, "profit": str(deal.profit)}
+            {
+                "request_id": handle.request_id,
+                "asset": deal.asset,
+                "outcome": outcome,
+                "profit": str(deal.profit),
+            }
         )
 
     async def outage(self, client: Client) -> list[FactRow]:
@@ -186,14 +192,16 @@ class _Story:
                 rows = wire_facts(name, client.wire_counters(after_epoch=after), theirs)
                 if agree(rows):
                     break
-                await trio.sleep(0.05)
+                await trio.sleep(POLL_S)
         return rows, client.epoch
 
     async def wait_for_money(self, client: Client) -> None:
         """The last balance may still be on its way."""
         with trio.move_on_after(SETTLING_S):
-            while not agree(account_facts(client.balance, (), UID, await self.venue.stats())[:1]):
-                await trio.sleep(0.05)
+            while not agree(  # noqa: ASYNC110  # the venue is another process: it can only be asked
+                account_facts(client.balance, (), UID, await self.venue.stats())[:1]
+            ):
+                await trio.sleep(POLL_S)
 
 
 def tick_line(tick: Tick) -> str:

@@ -36,13 +36,23 @@ def wire_facts(name: str, ours: LinkCounters, venue: Mapping[str, Any]) -> list[
     """What went over the wire in one life of the venue."""
     frames = venue["frames"]
     rows = [
-        row(f"{name}: messages to the venue", ours.messages_sent, frames["text_received"] + frames["binary_received"]),
-        row(f"{name}: messages from the venue", ours.messages_received, frames["text_sent"] + frames["binary_sent"]),
+        row(
+            f"{name}: messages to the venue",
+            ours.messages_sent,
+            frames["text_received"] + frames["binary_received"],
+        ),
+        row(
+            f"{name}: messages from the venue",
+            ours.messages_received,
+            frames["text_sent"] + frames["binary_sent"],
+        ),
         row(f"{name}: heartbeats", ours.pongs_sent, venue["pongs_received"]),
         row(f"{name}: ticks", ours.events_received["updateStream"], venue["ticks_sent"]),
     ]
-    for event in sorted({*ours.events_sent, *venue["events_received"]}):
-        rows.append(row(f"{name}: sent {event}", ours.events_sent[event], venue["events_received"].get(event, 0)))
+    rows += [
+        row(f"{name}: sent {event}", ours.events_sent[event], venue["events_received"].get(event, 0))
+        for event in sorted({*ours.events_sent, *venue["events_received"]})
+    ]
     return rows
 
 
@@ -60,7 +70,7 @@ def account_facts(
     balance: Decimal, results: Iterable[str], uid: int, venue: Mapping[str, Any]
 ) -> list[FactRow]:
     """Balance to the cent, and how the deals ended (P2)."""
-    account = next((each for each in venue["accounts"] if each["uid"] == uid), {})
+    account: Mapping[str, Any] = next((each for each in venue["accounts"] if each["uid"] == uid), {})
     ended = list(results)
     rows = [row("balance", balance, Decimal(str(account.get("balance", "nan"))))]
     for name, key in (("won", "won"), ("lost", "lost"), ("drawn", "draw")):

@@ -92,7 +92,13 @@ def candles(config: Config, asset: str, timeframe: str, count: int, as_json: boo
             click.echo(to_json(candle))
         return
     rows = [
-        [datetime.fromtimestamp(candle.time, UTC).isoformat(), candle.open, candle.high, candle.low, candle.close]
+        [
+            datetime.fromtimestamp(candle.time, UTC).isoformat(),
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+        ]
         for candle in found
     ]
     table(["time (UTC)", "open", "high", "low", "close"], rows)

@@ -24,5 +24,3 @@ def check(path: Path | None) -> None:
     secret = read_ssid(path)
     parse_ssid(secret.reveal())
     click.echo(explain(secret.reveal()))
-
-

@@ -30,7 +30,9 @@ def read_ssid(path: Path | None) -> Secret:
     if path is None:
         text = REAL.environment().get(SSID_VARIABLE, "")
         if not text:
-            raise ConfigError("ssid", f"set {SSID_VARIABLE}, or give --ssid-file FILE ('-' reads standard input)")
+            raise ConfigError(
+                "ssid", f"set {SSID_VARIABLE}, or give --ssid-file FILE ('-' reads standard input)"
+            )
         return Secret(text)
     try:
         text = sys.stdin.read() if str(path) == "-" else REAL.read_file(path).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ from potrio.actors.evidence import OrderIntent
 from potrio.actors.keys import ORDER_BOOK, ROUTER
 from potrio.actors.link import LinkCounters, LinkPhase
 from potrio.actors.monitor import Fact, Statistics, statistics
-from potrio.actors.order_book import PlaceOrder
+from potrio.actors.order_book import OrderBookMessage, PlaceOrder
 from potrio.actors.order_handle import OrderHandle, Result
 from potrio.actors.router import Subscribe, Unsubscribe
 from potrio.actors.stream import Gap, Policy, Stream
@@ -165,7 +165,8 @@ class Client:
 
     def venue_time(self) -> datetime:
         """The venue's time now (UTC, aware), from the clock estimate that its ticks feed."""
-        return self._shared.account.clock.venue_now(self._config.seam.wall())
+        clock = self._shared.account.clock
+        return datetime.fromtimestamp(clock.to_utc(clock.stamp_at(self._config.seam.wall())), UTC)
 
     def statistics(self) -> Statistics:
         """All counters, as they are now."""
@@ -254,7 +255,7 @@ class Client:
     async def ticks(
         self, *assets: str, policy: Policy = "ring", capacity: int = STREAM_CAPACITY
     ) -> AsyncGenerator[Stream[Tick | Gap], None]:
-        """Read live ticks of some assets: ``async with client.ticks("EURUSD_otc") as stream: async for tick in stream``.
+        """Read live ticks: ``async with client.ticks("EURUSD_otc") as stream: async for item in stream: ...``.
 
         The subscription survives reconnects; what was missed is back-filled, or a `Gap` says from when to when.
         Several readers of one asset share one subscription at the venue. Leaving the block ends this reader's.
@@ -310,8 +311,15 @@ class Client:
         self._check_open()
         seam = self._config.seam
         side, amount = check_order(
-            self.assets, asset, side, amount, duration, self._shared.book, live=not self.is_demo,
-            arm_live=self._config.arm_live, request_id=request_id,
+            self.assets,
+            asset,
+            side,
+            amount,
+            duration,
+            self._shared.book,
+            live=not self.is_demo,
+            arm_live=self._config.arm_live,
+            request_id=request_id,
         )
         intent = OrderIntent(
             request_id=request_id or seam.new_id(),
@@ -323,7 +331,8 @@ class Client:
             created_wall=seam.wall(),
             expires_at=seam.now() + min(valid_for, 10**9 if valid_for == math.inf else valid_for),
         )
-        return await self.supervisor.ref(ORDER_BOOK).ask(PlaceOrder(intent))
+        book: Ref[OrderBookMessage | PlaceOrder] = self.supervisor.ref(ORDER_BOOK)
+        return await book.ask(PlaceOrder(intent))
 
     async def trade(
         self, asset: str, side: Side | str, amount: Decimal | int | str, *, duration: int, **options: object
@@ -357,5 +366,3 @@ class Client:
 def overflow_gap(dropped: int) -> Tick | Gap:
     """What a reader that was too slow finds in place of the ticks it lost."""
     return Gap("overflow", dropped=dropped)
-
-

@@ -74,7 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.url is not None:
             return (Region(name="url", url=self.url, is_demo=ssid.is_demo),)
-        return tuple(candidates(ssid.is_demo, self.region))
+        return tuple(candidates(ssid.is_demo, self.region, is_guest=ssid.kind == "guest"))
 
     def checked(self) -> Config:
         """Return self if every field can be used.
@@ -86,7 +86,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             known = " or ".join(repr(kind) for kind in get_args(TransportKind))
             raise ConfigError("transport", f"must be {known}, not {self.transport!r}")
         if not 0 < self.handshake_timeout_s < math.inf:
-            raise ConfigError("handshake_timeout_s", f"must be a number of seconds > 0, not {self.handshake_timeout_s}")
+            raise ConfigError(
+                "handshake_timeout_s", f"must be a number of seconds > 0, not {self.handshake_timeout_s}"
+            )
         if self.url is not None and self.region is not None:
             raise ConfigError("region", "cannot be given together with url")
         return self

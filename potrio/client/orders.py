@@ -63,7 +63,9 @@ def as_side(side: Side | str) -> Side:
 def as_amount(amount: Decimal | int | str) -> Decimal:
     """Read a stake exactly: positive, finite, whole cents."""
     if isinstance(amount, float | bool):
-        raise OrderDenied("an amount is a Decimal, an int or a decimal string; binary floats are not exact money")
+        raise OrderDenied(
+            "an amount is a Decimal, an int or a decimal string; binary floats are not exact money"
+        )
     try:
         exact = Decimal(amount)
     except (InvalidOperation, TypeError, ValueError):

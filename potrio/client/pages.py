@@ -9,8 +9,8 @@ from potrio.actors.keys import HISTORY
 from potrio.client.tree import Shared
 from potrio.errors import ConfigError, HistoryShort
 from potrio.limits import HISTORY_PAGES_MAX
-from potrio.protocol.candles import Candle, from_rows, from_ticks
-from potrio.protocol.messages.market import HistoryPeriod
+from potrio.protocol.candles import Candle, bucket, from_rows, from_ticks
+from potrio.protocol.messages.market import HistoryPeriod, TickRow
 from potrio.seam import Seam
 from potrio.supervision.supervisor import Supervisor
 
@@ -20,7 +20,7 @@ PAGE_CANDLES = 150
 """Candles of one request: what the venue's own web client asks for."""
 
 EMPTY_PAGES_MAX = 3
-"""Windows in a row without a single candle: a closed market has gaps, but history before its beginning has only these."""
+"""Windows in a row without a candle: a closed market has gaps, but before history begins there is nothing else."""
 
 
 async def load_candles(
@@ -37,20 +37,21 @@ async def load_candles(
         raise ConfigError("count", f"must be a whole number >= 1, not {count!r}")
     clock = shared.account.clock
     if end is None:
-        until = clock.to_utc(clock.to_stamp(seam.wall()))
+        until = clock.to_utc(clock.stamp_at(seam.wall()))
     elif end.tzinfo is None:
         raise ConfigError("end", "must be an aware datetime; a naive one names no moment")
     else:
         until = end.timestamp()
-    boundary = int(until // period_s) * period_s  # the end of the last closed candle, UTC seconds
+    boundary = bucket(until, period_s, clock.zone_s)  # where the last closed candle ends
     history = supervisor.ref(HISTORY)
     found: dict[int, Candle] = {}
     empty = 0
     for _ in range(HISTORY_PAGES_MAX):
-        wanted = min(PAGE_CANDLES, count - len(found))
-        window_s = wanted * period_s
-        page = LoadPage(asset, period_s, int(clock.to_stamp(boundary)), window_s)
-        reply = await history.ask(page, timeout=None)
+        window_s = min(PAGE_CANDLES, count - len(found)) * period_s
+        # One bucket more on either side: the later one shows that the last candle is complete, the earlier one that
+        # the first is.
+        end_stamp = int(clock.to_stamp(boundary)) + period_s - 1
+        reply = await history.ask(LoadPage(asset, period_s, end_stamp, window_s + 2 * period_s))
         fresh = [
             candle
             for candle in candles_of(reply, period_s, clock.zone_s)
@@ -68,8 +69,8 @@ async def load_candles(
 
 def candles_of(reply: HistoryPeriod, period_s: int, zone_s: int) -> list[Candle]:
     """The candles of one page in UTC, also where the venue answered with ticks (short periods)."""
-    candles = from_rows(reply.candles, zone_s=zone_s)
     if reply.ticks:
-        ticks = [(tick.time - zone_s, tick.price) for tick in reply.ticks]
-        candles += from_ticks(ticks, period_s)
+        ticks = [TickRow(tick.time - zone_s, tick.price) for tick in reply.ticks]
+        return from_ticks(ticks, period_s, zone_s=zone_s)
+    candles, _bad = from_rows(reply.candles, period_s, zone_s=zone_s)
     return candles

@@ -7,6 +7,8 @@ actor and those after it in its group, and nobody else (P13).
 
 from __future__ import annotations
 
+from typing import Never
+
 from potrio.actors.account import AccountState
 from potrio.actors.connection import LinkSettings, connection, lane
 from potrio.actors.history import history
@@ -19,9 +21,10 @@ from potrio.actors.router import RouterState, router
 from potrio.errors import AuthError, ConfigError, ConnectError
 from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY
 from potrio.supervision.backoff import Backoff
+from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.intensity import Limit
 from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
-from potrio.supervision.spec import ChildSpec, child, supervisor
+from potrio.supervision.spec import child, supervisor
 
 __all__ = ["Shared", "client_tree"]
 
@@ -40,7 +43,7 @@ class Shared:
         self.monitor = MonitorState()
 
 
-def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[object]:
+def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
     """Build the tree; nothing runs before `open_supervisor` is given it."""
     seam = settings.seam
     backoff = Backoff(base=0.05, cap=2.0, reset_after=30.0)
@@ -63,7 +66,8 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[object]:
                 id=ORDER_BOOK,
                 mailbox=unbounded(),
             ),
-            child(history, shared.link, id=HISTORY),
+            # A page waits for the pages before it; each has its own deadline on the wire.
+            child(history, shared.link, id=HISTORY, ask_timeout=None),
             id="account",
             strategy="rest_for_one",
             limit=Limit(10, within=300.0),

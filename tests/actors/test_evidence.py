@@ -147,7 +147,9 @@ def after(facts) -> OrderState:
     return evidence.state()
 
 
-@pytest.mark.parametrize("facts", [("open", "closed", "lost", "refused"), ("lost", "absent", "absent", "open")])
+@pytest.mark.parametrize(
+    "facts", [("open", "closed", "lost", "refused"), ("lost", "absent", "absent", "open")]
+)
 def test_any_permutation_ends_the_same(facts):
     assert len({after(order) for order in permutations(facts)}) == 1
 

@@ -74,7 +74,8 @@ def test_an_order_never_written_owns_nothing():
 
 
 @pytest.mark.parametrize(
-    ("age", "proof"), [(0, False), (ORDER_ACK_TIMEOUT - 0.1, False), (ORDER_ACK_TIMEOUT, True), (59, True), (60, False)]
+    ("age", "proof"),
+    [(0, False), (ORDER_ACK_TIMEOUT - 0.1, False), (ORDER_ACK_TIMEOUT, True), (59, True), (60, False)],
 )
 def test_open_deals_prove_absence_between_arrival_and_expiry(age, proof):
     assert absent_from_opened(written(), WRITTEN + age) is proof

@@ -14,7 +14,9 @@ from potrio.errors import ClientFailed, StreamOverflow
 
 
 def numbers(capacity: int = 4, policy: str = "ring") -> Stream:
-    return Stream(capacity=capacity, policy=policy, gap=lambda n: Gap("overflow", dropped=n), key=lambda n: n % 3)
+    return Stream(
+        capacity=capacity, policy=policy, gap=lambda n: Gap("overflow", dropped=n), key=lambda n: n % 3
+    )
 
 
 async def test_items_come_in_order():
