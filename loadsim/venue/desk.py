@@ -135,6 +135,11 @@ class Desk:
             streams_max=self._config.streams_max,
         )
 
+    def uid_of(self, payload: bytes) -> int | None:
+        """Return the user an ``auth`` event speaks of, without deciding about it: for the faults of one user."""
+        frame = read(AuthFrame, payload)
+        return None if frame is None else _uid(frame.uid)
+
     def welcome(self, visitor: Visitor) -> tuple[bytes, list[Reply]]:
         """Return the payload of ``successauth``, and what follows it unasked (rules 6 and 7)."""
         accepted = to_json({"id": self._new_id(), "serverName": self._config.server_name})

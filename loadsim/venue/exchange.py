@@ -1,0 +1,365 @@
+"""The venue as an application of the server core: logins, subscriptions, broadcasts, and the faults on their way.
+
+It connects the pure desks with living connections. One seat per connection holds what the venue knows of it; two
+indexes, by account and by asset, say who hears what. Every broadcast is encoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+from loadsim.venue.accounts import AccountKey
+from loadsim.venue.clock import VenueClock
+from loadsim.venue.config import VenueConfig
+from loadsim.venue.connection import Connection
+from loadsim.venue.deals import Book
+from loadsim.venue.desk import Desk, Rejection
+from loadsim.venue.faults import Fault, FaultKind, FaultPlan
+from loadsim.venue.market import Market, TickRow
+from loadsim.venue.pending import PendingBook
+from loadsim.venue.reply import Reply, Scope
+from loadsim.venue.seat import Seat
+from loadsim.venue.stats import Stats
+from loadsim.venue.wire import header_of, to_json
+from potrio.errors import LocalProtocolError
+from potrio.protocol.engineio import Message
+from potrio.protocol.events import AuthRequested, Connected, Disconnected, EventReceived, SessionEvent
+from potrio.protocol.server_session import ServerSession
+from potrio.protocol.state import SessionState
+
+__all__ = ["Exchange"]
+
+POLICY_VIOLATION: Final = 1008
+PING_PACKET: Final = "2"
+GARBAGE: Final[tuple[Message, ...]] = ('451-["updateStr', b"\x00\xff\xfe not json")
+
+header = lru_cache(256)(header_of)
+
+
+class Exchange:
+    """All that happens between the clients and the desks.
+
+    Args:
+        config: the venue's.
+        clock: its time.
+        market: its prices.
+        book: its accounts.
+        pending: orders that wait.
+        desk: its answers.
+        stats: its counters.
+        plan: its faults.
+        later: runs a function after some seconds.
+        restart: drops everybody and refuses new connections for some seconds.
+    """
+
+    def __init__(
+        self,
+        config: VenueConfig,
+        *,
+        clock: VenueClock,
+        market: Market,
+        book: Book,
+        pending: PendingBook,
+        desk: Desk,
+        stats: Stats,
+        plan: FaultPlan,
+        later: Callable[[float, Callable[[], None]], None],
+        restart: Callable[[float], None],
+    ) -> None:
+        self.book = book
+        self.pending = pending
+        self.stats = stats
+        self.plan = plan
+        self.desk = desk
+        self._config = config
+        self._clock = clock
+        self._market = market
+        self._later = later
+        self._restart = restart
+        self._seats: dict[Connection, Seat] = {}
+        self._by_account: dict[AccountKey, dict[Connection, None]] = {}
+        self._watchers: dict[str, dict[Connection, None]] = {}
+        self._table: bytes = b""
+        self._table_ends = 0
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a deadline of the market's tasks may have moved."""
+
+    # --- the server core's application ---
+
+    def opened(self, connection: Connection) -> None:
+        """Give the connection a seat."""
+        now = self._clock.now()
+        self._seats[connection] = Seat(
+            now, auth_timeout_s=self._config.auth_timeout_s, budget=self._config.events_per_second_max
+        )
+
+    def closed(self, connection: Connection) -> None:
+        """Forget the connection."""
+        seat = self._seats.pop(connection)
+        if seat.visitor is not None:
+            _drop(self._by_account, seat.visitor.key, connection)
+            for symbol in seat.visitor.streams:
+                _drop(self._watchers, symbol, connection)
+
+    def deadline(self, connection: Connection) -> float | None:
+        """When the connection has neither logged in nor sent ``ps`` for too long."""
+        return self._seats[connection].deadline(self._config.ps_deadline_s)
+
+    def due(self, connection: Connection, now: float) -> None:
+        """End a connection that has not logged in, or not sent ``ps``: a Close frame, no ``41`` (`protocol.md` 2.7)."""
+        if connection.is_silent:
+            connection.drop()
+        elif self._seats[connection].visitor is None:
+            connection.close("auth_timeout", POLICY_VIOLATION, "no login")
+        else:
+            connection.close("no_ps", 1000, "")
+
+    def received(self, connection: Connection, event: SessionEvent) -> None:
+        """Take one event of a session."""
+        match event:
+            case Connected():
+                self._send(connection, "updateAssets", (header("updateAssets"), self._current_table()))
+            case AuthRequested():
+                self.stats.events_received.count("auth")
+                self._authenticate(connection, event.payload)
+            case EventReceived():
+                self._event(connection, event)
+            case Disconnected():
+                connection.close("client")
+            case _:
+                pass
+
+    # --- in ---
+
+    def _authenticate(self, connection: Connection, payload: bytes) -> None:
+        session = connection.session
+        assert isinstance(session, ServerSession), "the venue speaks Socket.IO"
+        uid = self.desk.uid_of(payload)
+        if self._hurt(connection, "auth", uid):
+            return
+        faults = self._applied(self.plan.on_request("auth", uid))
+        if any(fault.kind is FaultKind.LOSE_REQUEST for fault in faults):
+            return
+        rejected = any(fault.kind is FaultKind.REJECT_AUTH for fault in faults)
+        verdict = Rejection.NOT_AUTHORIZED if rejected else self.desk.authenticate(payload)
+        if isinstance(verdict, Rejection):
+            self.stats.rejected += 1
+            if verdict is Rejection.BARE_41:
+                self._bare_41(connection)
+                return
+            session.reject_auth()
+            connection.send_from_session("NotAuthorized")
+            connection.close("rejected")
+            return
+        seat = self._seats[connection]
+        seat.login(verdict, self._clock.now())
+        self._by_account.setdefault(verdict.key, {})[connection] = None
+        self.stats.authenticated += 1
+        accepted, welcome = self.desk.welcome(verdict)
+        connection.flush_session()
+        replayed = session.accept_auth(accepted)
+        connection.send_from_session("successauth")
+        self.deliver(welcome, connection)
+        for event in replayed:
+            self.received(connection, event)
+
+    def _event(self, connection: Connection, event: EventReceived) -> None:
+        seat = self._seats[connection]
+        self.stats.events_received.count(event.name)
+        if not seat.allow(self._clock.now()):
+            self.stats.violations.count("too many events")
+            connection.close("violation", POLICY_VIOLATION, "too many events")
+            return
+        if event.name in ("ps", "ping-server"):
+            self.stats.ps_received += 1
+            seat.last_ps = self._clock.now()
+        visitor = seat.visitor
+        if visitor is None:
+            return
+        if self._hurt(connection, event.name, visitor.key.uid):
+            return
+        refuse = ""
+        for fault in self._applied(self.plan.on_request(event.name, visitor.key.uid)):
+            if fault.kind is FaultKind.LOSE_REQUEST:
+                return
+            if fault.kind is FaultKind.REFUSE:
+                refuse = fault.error
+        before = visitor.streams
+        unix, stamp_ms = self._clock.unix(), self._clock.stamp_ms()
+        said = self.desk.handle(visitor, event.name, event.payload, stamp_ms, unix, refuse)
+        if visitor.streams != before:
+            self._rewatch(connection, before, visitor.streams)
+        self.deliver(said, connection)
+        self.changed()
+
+    def _rewatch(self, connection: Connection, before: Iterable[str], after: Iterable[str]) -> None:
+        for symbol in before:
+            _drop(self._watchers, symbol, connection)
+        for symbol in after:
+            self._watchers.setdefault(symbol, {})[connection] = None
+
+    # --- out ---
+
+    def deliver(self, said: Iterable[Reply], origin: Connection | None = None) -> None:
+        """Send replies to whom they are for."""
+        for each in said:
+            messages = _messages_of(each)
+            if each.scope is Scope.HERE:
+                assert origin is not None, "somebody asked"
+                self._send(origin, each.event, messages)
+                continue
+            for connection in tuple(self._by_account.get(each.key, ())):
+                if each.scope is Scope.ACCOUNT or connection is not origin:
+                    self._send(connection, each.event, messages)
+
+    def tick(self, symbol: str, tick: TickRow) -> None:
+        """Stream one tick, alone in its frame (rule 10), to who watches the asset."""
+        watchers = self._watchers.get(symbol)
+        if not watchers:
+            return
+        messages = (header("updateStream"), to_json([(symbol, tick.stamp, tick.price)]))
+        for connection in tuple(watchers):
+            self._send(connection, "updateStream", messages)
+            self.stats.ticks_sent += 1
+
+    def watched(self) -> set[str]:
+        """Return the assets whose ticks somebody waits for: a watcher, or an order."""
+        return {symbol for symbol, watchers in self._watchers.items() if watchers} | self.pending.watched()
+
+    def push_table(self) -> None:
+        """Push the asset table to everybody if it has changed."""
+        before = self._table
+        if before and self._current_table() != before:
+            messages = (header("updateAssets"), self._table)
+            for connection in tuple(self._seats):
+                self._send(connection, "updateAssets", messages)
+
+    @property
+    def table_ends(self) -> int:
+        """The stamp at which the asset table may change."""
+        return self._table_ends
+
+    def _current_table(self) -> bytes:
+        stamp = self._clock.stamp()
+        if stamp >= self._table_ends:
+            self._table = to_json(self._market.table(stamp))
+            self._table_ends = self._market.table_ends(stamp)
+        return self._table
+
+    def _send(self, connection: Connection, event: str, messages: tuple[Message, ...]) -> None:
+        if connection.session.state not in (
+            SessionState.CONNECTED,
+            SessionState.AUTHENTICATING,
+            SessionState.READY,
+        ):
+            return
+        if len(self.plan):
+            seat = self._seats.get(connection)
+            uid = seat.visitor.key.uid if seat is not None and seat.visitor is not None else None
+            if self._hurt(connection, event, uid):
+                return
+            for fault in self._applied(self.plan.on_reply(event, uid)):
+                match fault.kind:
+                    case FaultKind.LOSE:
+                        return
+                    case FaultKind.DELAY:
+                        self._later(fault.delay_ms / 1000, _sender(connection, event, messages))
+                        return
+                    case FaultKind.DUPLICATE:
+                        connection.send(event, messages)
+                    case FaultKind.REORDER:
+                        messages = (*messages[:1], PING_PACKET, *messages[1:])
+                    case FaultKind.TRUNCATE:
+                        connection.truncate(messages)
+                        return
+                    case _:
+                        raise AssertionError(f"{fault.kind} is no fault of a reply")
+        connection.send(event, messages)
+
+    # --- faults ---
+
+    def hurt_at_once(self, faults: Iterable[Fault]) -> None:
+        """Apply faults that wait for no event to every matching connection."""
+        for fault in faults:
+            if fault.kind is FaultKind.RESTART:
+                self._apply(None, fault)
+                continue
+            met = 0
+            for connection, seat in tuple(self._seats.items()):
+                uid = seat.visitor.key.uid if seat.visitor is not None else None
+                if (fault.uid is None or fault.uid == uid) and (fault.count is None or met < fault.count):
+                    met += 1
+                    self._apply(connection, fault)
+
+    def drop_all(self) -> None:
+        """Close every connection's TCP without a word."""
+        for connection in tuple(self._seats):
+            connection.drop()
+
+    def _hurt(self, connection: Connection, event: str, uid: int | None) -> bool:
+        """Apply what happens to the connection at this event; True if the event goes no further."""
+        ends = False
+        for fault in self.plan.on_event(event, uid):
+            self._apply(connection, fault)
+            ends = ends or fault.kind not in (FaultKind.SLOW_DRAIN, FaultKind.GARBAGE)
+        return ends
+
+    def _apply(self, connection: Connection | None, fault: Fault) -> None:
+        self.stats.faults.count(fault.kind.value)
+        if fault.kind is FaultKind.RESTART:
+            self._restart(fault.delay_ms / 1000)
+            return
+        assert connection is not None, "all other faults are those of a connection"
+        match fault.kind:
+            case FaultKind.DROP:
+                connection.drop()
+            case FaultKind.HALF_OPEN:
+                connection.fall_silent()
+            case FaultKind.GARBAGE:
+                connection.send("", GARBAGE)
+            case FaultKind.SLOW_DRAIN:
+                connection.drain_delay_s = fault.delay_ms / 1000
+            case FaultKind.BARE_41:
+                self._bare_41(connection)
+            case _:
+                raise AssertionError(f"{fault.kind} is no fault of a connection")
+
+    def _bare_41(self, connection: Connection) -> None:
+        """Send ``41`` and nothing else; a client that stays all the same is closed when its time to log in is up."""
+        session = connection.session
+        assert isinstance(session, ServerSession), "the venue speaks Socket.IO"
+        try:
+            session.send_disconnect("/")
+        except LocalProtocolError:
+            return  # it is not connected: there is nothing to disconnect
+        connection.flush_session()
+        seat = self._seats[connection]
+        if seat.visitor is not None:
+            _drop(self._by_account, seat.visitor.key, connection)
+            self._rewatch(connection, seat.visitor.streams, ())
+        seat.logout(self._clock.now())
+
+    def _applied(self, faults: list[Fault]) -> list[Fault]:
+        for fault in faults:
+            self.stats.faults.count(fault.kind.value)
+        return faults
+
+
+def _messages_of(reply: Reply) -> tuple[Message, ...]:
+    if reply.is_text:
+        return (f'42["{reply.event}",{reply.payload.decode()}]',)
+    return (header(reply.event), reply.payload)
+
+
+def _sender(connection: Connection, event: str, messages: tuple[Message, ...]) -> Callable[[], None]:
+    return lambda: connection.send(event, messages)
+
+
+def _drop(index: dict[Any, dict[Connection, None]], key: object, connection: Connection) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.pop(connection, None)
+        if not members:
+            del index[key]
