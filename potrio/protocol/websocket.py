@@ -53,7 +53,7 @@ Role: TypeAlias = Literal["client", "server"]
 
 
 class Ping(Struct, frozen=True):
-    """A Ping frame from the peer. The pong that answers it is queued already."""
+    """A Ping frame from the peer. The pong that answers it is queued already, unless our Close frame is."""
 
     payload: bytes
 
