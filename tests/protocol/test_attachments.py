@@ -113,7 +113,9 @@ def test_the_type_byte_is_stripped_before_json(text: bytes) -> None:
     assert strip_type_byte(b"\x04" + text) == text
 
 
-@pytest.mark.parametrize("data", [b"", b"[1]", b"\x04", b"\x04\x04[1]", b"\x04[1", b"\x04\xff", b"\x05[1]", b"\x01\x02"])
+@pytest.mark.parametrize(
+    "data", [b"", b"[1]", b"\x04", b"\x04\x04[1]", b"\x04[1", b"\x04\xff", b"\x05[1]", b"\x01\x02"]
+)
 def test_all_else_stays(data: bytes) -> None:
     assert strip_type_byte(data) == data
 
