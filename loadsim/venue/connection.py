@@ -121,6 +121,7 @@ class Connection:
         self._stats.opened()
         try:
             self._application.opened(self)
+            self.flush_session()  # OPEN, which the session queued when it was made
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
