@@ -7,9 +7,14 @@ Words of fault are trio's and h11's: *Closed* is our own doing, *Broken* the wor
 from __future__ import annotations
 
 __all__ = [
+    "ActorCrashed",
     "ActorDead",
     "ActorError",
+    "AskCycle",
     "AuthError",
+    "ChildNotFound",
+    "ChildSpecInvalid",
+    "ChildStartFailed",
     "ClientClosed",
     "ClientFailed",
     "ConfigError",
@@ -18,12 +23,16 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionBroken",
     "ConnectionClosed",
+    "DuplicateChild",
+    "EarlyExit",
     "HandshakeFailed",
     "HeartbeatMissed",
     "HistoryShort",
     "LimitExceeded",
     "LocalProtocolError",
+    "MailboxFull",
     "NameNotResolved",
+    "NoReply",
     "NotConnected",
     "OrderDenied",
     "OrderError",
@@ -36,9 +45,14 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "SsidError",
+    "StartTimeout",
+    "StashFull",
     "StreamOverflow",
     "SupervisorError",
+    "SupervisorFailed",
+    "SupervisorStopping",
     "TlsFailed",
+    "TooManyChildren",
     "UpgradeRejected",
 ]
 
@@ -309,5 +323,109 @@ class ActorDead(ActorError):
         return f"actor {self.path} {self.reason}"
 
 
+class ActorCrashed(ActorDead):
+    """The actor crashed while it held the request; ``__cause__`` is the crash. Whether it was done is not known."""
+
+    def __init__(self, path: str, reason: str = "crashed while it held the request") -> None:
+        super().__init__(path, reason)
+
+
+class MailboxFull(ActorError):
+    """The actor's mailbox had no room for the request; it was not queued. Safe to try again."""
+
+    def __init__(self, path: str, reason: str = "has no room in its mailbox") -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"actor {self.path} {self.reason}"
+
+
+class NoReply(ActorError):
+    """The actor let the request go without an answer, or its mailbox discarded it; ``reason`` says which."""
+
+    def __init__(self, path: str, reason: str = "dropped the request without an answer") -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"actor {self.path} {self.reason}"
+
+
+class AskCycle(ActorError):
+    """The actor asked itself and would have waited for ever."""
+
+
+class StashFull(ActorError):
+    """The actor set more messages aside than its stash holds."""
+
+
 class SupervisorError(PotrioError):
     """A supervision tree was ill-formed or gave up."""
+
+
+class ChildSpecInvalid(SupervisorError, ValueError):
+    """A child spec cannot be used: ``id`` names the child, ``reason`` says why. Raised when the value is built."""
+
+    def __init__(self, id: str, reason: str) -> None:
+        super().__init__(id, reason)
+        self.id = id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"child {self.id!r}: {self.reason}"
+
+
+class DuplicateChild(ChildSpecInvalid):
+    """Two children of one supervisor share an id, or two of one tree share a key."""
+
+
+class ChildNotFound(SupervisorError, LookupError):
+    """There is no child of that name, or not any more."""
+
+
+class TooManyChildren(SupervisorError):
+    """The supervisor has ``max_children`` already."""
+
+
+class SupervisorStopping(SupervisorError):
+    """The supervisor is not running, or is stopping, and takes no new children."""
+
+
+class EarlyExit(SupervisorError):
+    """A permanent child returned; that is an error as much as a crash."""
+
+
+class StartTimeout(SupervisorError):
+    """A child was not ready within its ``start_timeout``."""
+
+
+class ChildStartFailed(SupervisorError):
+    """A child did not become ready; ``__cause__`` is its crash. Its siblings were not touched."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} did not start: {self.reason}"
+
+
+class SupervisorFailed(SupervisorError):
+    """A supervisor gave up. ``history`` tells the crashes before, ``notes`` what went wrong while the rest was stopped.
+
+    ``__cause__`` is the last crash, which may itself be a ``SupervisorFailed``.
+    """
+
+    def __init__(self, path: str, reason: str, history: tuple[str, ...] = (), notes: tuple[str, ...] = ()) -> None:
+        super().__init__(path, reason, history, notes)
+        self.path = path
+        self.reason = reason
+        self.history = history
+        self.notes = notes
+
+    def __str__(self) -> str:
+        return f"supervisor {self.path} gave up: {self.reason}"

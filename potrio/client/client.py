@@ -24,15 +24,22 @@ from potrio.client.config import Config
 from potrio.client.orders import check_order
 from potrio.client.pages import load_candles
 from potrio.client.tree import Shared, client_tree
-from potrio.errors import ClientClosed, ClientFailed, ConfigError, NotConnected, RequestTimeout
+from potrio.errors import (
+    ClientClosed,
+    ClientFailed,
+    ConfigError,
+    NotConnected,
+    RequestTimeout,
+    SupervisorFailed,
+)
 from potrio.limits import HANDSHAKE_TIMEOUT, STREAM_CAPACITY
 from potrio.protocol.candles import Candle, parse_timeframe
 from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.ssid import Ssid
-from potrio.supervision.errors import SupervisorFailed
-from potrio.supervision.introspection import Node
-from potrio.supervision.supervisor import Supervisor, open_supervisor
+from potrio.supervision.opening import open_supervisor
+from potrio.supervision.supervisor import Supervisor
+from potrio.supervision.tree import Node
 
 __all__ = ["Client", "open_client"]
 
