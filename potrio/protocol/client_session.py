@@ -131,7 +131,7 @@ class ClientSession(Session):
         fault = _auth_fault(secret, self._send_max)
         if fault:
             raise LocalProtocolError(fault)
-        self._step(self._main, _N.SEND_AUTH)
+        self._step(self._connection(), _N.SEND_AUTH)
         self._auth_sent = True
         self._queue([_auth_message(secret)])
 
@@ -152,8 +152,8 @@ class ClientSession(Session):
         packet = SocketIOPacket(type=SocketIOPacketType.CONNECT, namespace=namespace, payload=payload)
         messages = [encode_message(packet)]
         self._check_sizes(messages)
-        if self.state is SessionState.OPENING:
-            raise LocalProtocolError("cannot send CONNECT in state OPENING")
+        if self.state in (SessionState.OPENING, SessionState.CLOSED):
+            raise LocalProtocolError(f"cannot send CONNECT in state {self.state.name}")
         connection = self._namespaces.get(namespace) or Namespace(namespace, "client")
         self._step(connection, _N.SEND_CONNECT)
         self._namespaces[namespace] = connection

@@ -76,6 +76,7 @@ class EngineIOSession:
         self._to_send: list[Message] = []
         self._silence: SilenceTimer | None = None
         self._pings: PingTimer | None = None
+        self._left = False
         self._closed_reported = False
         self._receive: Callable[[Sequence[Message], float], list[SessionEvent]] = self._receive_live
         if handshake is not None:
@@ -141,6 +142,7 @@ class EngineIOSession:
         """
         self._step(_I.SEND_CLOSE)
         self._queue(EngineIOPacket(_T.CLOSE))
+        self._left = True
         self._receive = self._discard
 
     @property
@@ -208,15 +210,17 @@ class EngineIOSession:
     def leave(self) -> None:
         """End the session by our own will: what is queued may still be sent; `end` will say ``Closed(None)``."""
         self._step(_I.END)
+        self._left = True
         self._receive = self._discard
 
     def end(self, error: PotrioError | None) -> list[SessionEvent]:
-        """End the session and drop what is queued, where it has not ended; say ``Closed`` where it was not said."""
+        """End the session and drop what is queued, unless we have left it; say `Closed` where it was not said."""
         if self._closed_reported:
             return []
         self._closed_reported = True
-        if self.engine_state is not EngineIOState.CLOSED:
-            self._step(_I.END)
+        if not self._left:
+            if self.engine_state is not EngineIOState.CLOSED:  # a CLOSE packet has closed it already
+                self._step(_I.END)
             self._receive = self._discard
             self._to_send.clear()
             self.close_exc = error

@@ -102,7 +102,7 @@ class ServerSession(Session):
             LocalProtocolError: no authentication waits for an answer; nothing changed.
         """
         messages = encode_event(_ACCEPTED_NAME, payload, binary=True)
-        self._step(self._main, _N.SEND_AUTH_ACCEPTED)
+        self._step(self._connection(), _N.SEND_AUTH_ACCEPTED)
         self._queue(messages)
         self._deadline = None
         events: list[SessionEvent] = []
@@ -119,7 +119,7 @@ class ServerSession(Session):
         Raises:
             LocalProtocolError: no authentication waits for an answer; nothing changed.
         """
-        self._step(self._main, _N.SEND_AUTH_REJECTED)
+        self._step(self._connection(), _N.SEND_AUTH_REJECTED)
         self._queue(encode_event(_REJECTED_NAME))
         self._queue([encode_message(SocketIOPacket(type=_T.DISCONNECT))])
         self._leave()

@@ -251,7 +251,10 @@ class Session(ABC):
 
     # --- for the roles ---
 
-    def _connection(self, namespace: str) -> Namespace:
+    def _connection(self, namespace: str = MAIN_NAMESPACE) -> Namespace:
+        """The namespace to send to; raises LocalProtocolError where that cannot be."""
+        if self._engine.engine_state is EngineIOState.CLOSED:
+            raise LocalProtocolError("the session is closed")
         connection = self._namespaces.get(namespace)
         if connection is None:
             raise LocalProtocolError(f"namespace {namespace!r} is not one of this session's")

@@ -18,7 +18,10 @@ from potrio.protocol.engineio import (
 )
 
 T = EngineIOPacketType
-OPEN = '{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
+OPEN = (
+    '{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],'
+    '"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
+)
 
 EXAMPLES = [
     ("0" + OPEN, EngineIOPacket(T.OPEN, OPEN)),
@@ -45,7 +48,7 @@ def test_examples_of_the_specification_both_ways(wire, packet) -> None:
 
 @pytest.mark.parametrize("wire", ["", "7", "abc", "9", "-1", " 4", "\x00", "４", "é"])
 def test_unknown_types_are_refused(wire: str) -> None:
-    with pytest.raises(RemoteProtocolError, match="unknown Engine.IO packet type") as caught:
+    with pytest.raises(RemoteProtocolError, match=r"unknown Engine\.IO packet type") as caught:
         decode_engineio_packet(wire)
     assert caught.value.close_code == 1002
 
@@ -134,7 +137,7 @@ GOOD = {"sid": "s", "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "ma
     ids=str,
 )
 def test_bad_fields_are_refused(change: dict) -> None:
-    with pytest.raises(RemoteProtocolError, match="bad Engine.IO handshake") as caught:
+    with pytest.raises(RemoteProtocolError, match=r"bad Engine\.IO handshake") as caught:
         decode_handshake(msgspec.json.encode(GOOD | change).decode())
     assert caught.value.__context__ is None
 
