@@ -102,6 +102,7 @@ class Connection:
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._flushing = False
+        self._linger_s = 0.0
         self._silent = False
         self._dropped = False
         self._last_bytes = b""
@@ -166,6 +167,7 @@ class Connection:
                 if self._outbound:
                     await self._write_waiting()
                 elif self._flushing:
+                    await trio.sleep(self._linger_s)
                     self._scope.cancel()
                     return
                 else:
@@ -267,17 +269,19 @@ class Connection:
         if messages:
             self.send(event, messages)
 
-    def close(self, reason: str, code: int = 1000, text: str = "") -> None:
+    def close(self, reason: str, code: int = 1000, text: str = "", *, linger_s: float = 0.0) -> None:
         """Close after what is queued has been sent, within the close timeout.
 
         Args:
             reason: a word, for the statistics.
             code: of the Close frame.
             text: of the Close frame.
+            linger_s: from the last message to the Close frame.
         """
         if self._flushing:
             return
         self.flush_session()
+        self._linger_s = linger_s
         self._note(reason, code, text)
         self._flushing = True
         self._scope.deadline = min(self._scope.deadline, self._seam.now() + CLOSE_TIMEOUT)

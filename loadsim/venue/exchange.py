@@ -33,6 +33,9 @@ __all__ = ["Exchange"]
 
 POLICY_VIOLATION: Final = 1008
 PING_PACKET: Final = "2"
+REJECTION_LINGER_S: Final = 0.1
+"""From `41` to the Close frame. A client that meets both in one read may take the rejection for a broken connection
+and come back (BinaryOptionsToolsV2 0.2.16 does)."""
 GARBAGE: Final[tuple[Message, ...]] = ('451-["updateStr', b"\x00\xff\xfe not json")
 
 header = lru_cache(256)(header_of)
@@ -151,7 +154,7 @@ class Exchange:
                 return
             session.reject_auth()
             connection.send_from_session("NotAuthorized")
-            connection.close("rejected")
+            connection.close("rejected", linger_s=REJECTION_LINGER_S)
             return
         seat = self._seats[connection]
         seat.login(verdict, self._clock.now())
