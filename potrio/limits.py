@@ -72,6 +72,9 @@ ATTACHMENTS_TIMEOUT: Final = 5.0
 ACK_ID_DIGITS_MAX: Final = 19
 """An ack id fits a 64-bit integer."""
 
+CONNECTS_MAX: Final = 256
+"""CONNECT packets a server answers in one session, refusals included: each answer waits for a peer that may not read."""
+
 ACKS_PENDING_MAX: Final = 1024
 """Events sent with an ack id that the peer has not acknowledged, per namespace."""
 

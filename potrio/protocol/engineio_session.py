@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from potrio.errors import ConnectionBroken, PotrioError, RemoteProtocolError
-from potrio.limits import HEARTBEAT_GRACE
+from potrio.limits import HEARTBEAT_GRACE, PONGS_PENDING_MAX
 from potrio.protocol.engineio import (
     EngineIOPacket,
     EngineIOPacketType,
@@ -74,9 +74,9 @@ class EngineIOSession:
         self._table = ENGINEIO_TRANSITIONS[role]
         self._grace = grace
         self._to_send: list[Message] = []
+        self._pongs_pending = 0
         self._silence: SilenceTimer | None = None
         self._pings: PingTimer | None = None
-        self._left = False
         self._closed_reported = False
         self._receive: Callable[[Sequence[Message], float], list[SessionEvent]] = self._receive_live
         if handshake is not None:
@@ -110,6 +110,8 @@ class EngineIOSession:
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called next, whatever comes before; None for never."""
+        if self.engine_state is EngineIOState.CLOSED:
+            return None
         if self._pings is not None:
             return self._pings.deadline
         if self._silence is not None:
@@ -142,7 +144,6 @@ class EngineIOSession:
         """
         self._step(_I.SEND_CLOSE)
         self._queue(EngineIOPacket(_T.CLOSE))
-        self._left = True
         self._receive = self._discard
 
     @property
@@ -153,6 +154,7 @@ class EngineIOSession:
     def messages_to_send(self) -> list[Message]:
         """Take what is queued: one write for all of it."""
         queued, self._to_send = self._to_send, []
+        self._pongs_pending = 0
         return queued
 
     # --- for the Socket.IO session on top ---
@@ -170,11 +172,13 @@ class EngineIOSession:
             case _T.OPEN:
                 self.handshake = decode_handshake(packet.data)
                 self._silence = SilenceTimer(self.handshake, now, self._grace)
-            case _T.PING:
+            case _T.PING if self._pongs_pending < PONGS_PENDING_MAX:
                 self._queue(EngineIOPacket(_T.PONG, packet.data))
+                self._pongs_pending += 1
             case _T.PONG if self._pings is not None:
                 self._pings.pong()
-        self.engine_state = after
+        if packet.type is not _T.CLOSE:  # `end` closes, and wants to know the state it ended in
+            self.engine_state = after
         return packet
 
     def left_by_peer(self) -> PotrioError | None:
@@ -210,7 +214,6 @@ class EngineIOSession:
     def leave(self) -> None:
         """End the session by our own will: what is queued may still be sent; `end` will say ``Closed(None)``."""
         self._step(_I.END)
-        self._left = True
         self._receive = self._discard
 
     def end(self, error: PotrioError | None) -> list[SessionEvent]:
@@ -218,9 +221,8 @@ class EngineIOSession:
         if self._closed_reported:
             return []
         self._closed_reported = True
-        if not self._left:
-            if self.engine_state is not EngineIOState.CLOSED:  # a CLOSE packet has closed it already
-                self._step(_I.END)
+        if self.engine_state is not EngineIOState.CLOSED:
+            self._step(_I.END)
             self._receive = self._discard
             self._to_send.clear()
             self.close_exc = error

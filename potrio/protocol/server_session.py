@@ -10,6 +10,7 @@ import msgspec
 from potrio.errors import LimitExceeded
 from potrio.limits import (
     ATTACHMENTS_TIMEOUT,
+    CONNECTS_MAX,
     PREAUTH_EVENTS_MAX,
     SERVER_AUTH_TIMEOUT,
     SERVER_MESSAGE_MAX,
@@ -131,13 +132,15 @@ class ServerSession(Session):
 
     def _receive_connect(self, packet: SocketIOPacket, events: list[SessionEvent]) -> None:
         name = packet.namespace
+        self._connect_count += 1
+        if self._connect_count > CONNECTS_MAX:
+            raise LimitExceeded("number of CONNECT packets", CONNECTS_MAX, 1008)
         if name not in self._served:
             refusal = SocketIOPacket(type=_T.CONNECT_ERROR, namespace=name, payload=_INVALID_NAMESPACE)
             self._queue([encode_message(refusal)])
             return
         connection = self._namespaces[name]
         self._step(connection, _N.RECEIVE_CONNECT)
-        self._connect_count += 1
         sid = f"{self._sid}-{self._connect_count}"
         reply = SocketIOPacket(type=_T.CONNECT, namespace=name, payload=msgspec.json.encode({"sid": sid}))
         self._queue([encode_message(reply)])

@@ -111,7 +111,7 @@ class Session(ABC):
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called next, whatever comes before; None for never."""
-        if self._engine.engine_state is EngineIOState.CLOSED:
+        if self.state is SessionState.CLOSED:
             return None
         deadlines = [self._engine.next_deadline(), self._handshake_deadline(), self._reader.deadline]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
