@@ -26,13 +26,12 @@ def settled_balance(before: Any, profit: Any) -> Decimal:
 
 def result_of(deal: dict[str, Any]) -> Decimal:
     """The profit of a closed deal as `protocol.md` 7.6 defines it, from its prices."""
-    move = deal["closePrice"] - deal["openPrice"]
-    if move == 0:
+    names = ("openPrice", "closePrice", "amount", "percentProfit")  # one client shows them as text
+    opened, closed, amount, percent = (Decimal(str(deal[name])) for name in names)
+    if closed == opened:
         return Decimal(0)
-    won = (move > 0) == (deal["command"] == 0)
-    return (
-        Decimal(str(deal["amount"])) * deal["percentProfit"] / 100 if won else -Decimal(str(deal["amount"]))
-    )
+    won = (closed > opened) == (deal["command"] == 0)
+    return amount * percent / 100 if won else -amount
 
 
 def check_stats(stats: dict[str, Any], balance: Any, request_id: str | None = None) -> None:
@@ -77,7 +76,7 @@ def test_stock_socketio_client(scene: Any, good_ssid: str) -> None:
     assert all(low <= min(o, c) <= max(o, c) <= high for _, o, c, high, low in peer["candles"])
     page = peer["page"]
     assert (page["index"], page["period"], page["asset"]) == (7, 60, "EURUSD_otc")
-    assert len(page["data"]) in (10, 11)
+    assert 9 <= len(page["data"]) <= 11, "ten minutes, with or without the ones that stick out of the window"
     assert all(
         set(row) >= {"symbol_id", "time", "open", "close", "high", "low", "asset"} for row in page["data"]
     )

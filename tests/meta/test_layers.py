@@ -52,7 +52,7 @@ PLANTED = [
     ("protocol", "potrio/protocol/engineio.py", "from potrio.protocol import session"),
     ("generic", "potrio/supervision/topic.py", "from potrio.protocol import engineio"),
     ("pure", "potrio/supervision/plan.py", "import trio"),
-    ("pure", "potrio/supervision/backoff.py", "import random"),
+    ("pure", "potrio/supervision/backoff.py", "import time"),
     ("one-door", "potrio/transport/dial.py", "import trio_websocket"),
     ("front-door", "potrio/client/client.py", "from potrio import open_client"),
     ("loadsim", "potrio/cli/demo.py", "def f():\n    import loadsim.venue"),
