@@ -62,19 +62,24 @@ class Inbox(Generic[M]):
             await self._look()
         while True:
             try:
-                if not box.plain:
-                    return box.take()  # type: ignore[no-any-return]  # the queue is untyped; `Ref[M]` let only M in
-                message: M = box.pop_lane()
+                message: M = box.pop_fast()
             except trio.WouldBlock:
-                await self._sleep()
-                continue
-            except InboxEnded:
-                raise StopAsyncIteration from None
-            if message.__class__ is Call and not box.deliver(message._pending):  # type: ignore[attr-defined]  # ruled out by the class
-                continue
-            box.gone += 1
-            box.in_hand = message
-            return message
+                if not box.plain:
+                    try:
+                        return box.take()  # type: ignore[no-any-return]  # untyped queue; `Ref[M]` let only M in
+                    except trio.WouldBlock:
+                        pass
+                    except InboxEnded:
+                        raise StopAsyncIteration from None
+            else:
+                if message.__class__ is Call and not box.deliver(message._pending):  # type: ignore[attr-defined]  # is a Call
+                    continue
+                box.gone += 1
+                box.in_hand = message
+                return message
+            await (
+                self._sleep()
+            )  # out here, so that no exception and no traceback is kept alive while it sleeps
 
     async def receive(self, *, where: Callable[[M], bool] | None = None) -> M:
         """Take one message: the next, or the first for which ``where`` holds (the others keep their places).
@@ -97,7 +102,8 @@ class Inbox(Generic[M]):
             try:
                 return box.take_matching(where)  # type: ignore[no-any-return]  # as above
             except trio.WouldBlock:
-                await self._sleep()
+                pass
+            await self._sleep()
 
     async def burst(self) -> Iterator[M]:
         """Wait for a message, then return a lazy iterator over those that are queued: the fastest way to take many.
@@ -116,7 +122,7 @@ class Inbox(Generic[M]):
         if box.in_hand is not NOTHING:
             box.finish()
         await self._look()
-        while not box.depth or box.suspended:
+        while box.accepted - box.gone <= len(box.stashed or ()) or box.suspended:
             if box.ending is not None:
                 raise InboxEnded
             box.report_idle()
@@ -132,7 +138,7 @@ class Inbox(Generic[M]):
             try:
                 if box.plain:
                     message: M = box.pop_lane()
-                    if message.__class__ is Call and not box.deliver(message._pending):  # type: ignore[attr-defined]  # ruled out by the class
+                    if message.__class__ is Call and not box.deliver(message._pending):  # type: ignore[attr-defined]  # is a Call
                         continue
                     box.gone += 1
                     box.in_hand = message
@@ -211,11 +217,7 @@ class Inbox(Generic[M]):
             raise trio.BusyResourceError("another task of this actor is already waiting for a message")
         box.sleeper = trio.lowlevel.current_task()
 
-        def abort(_: object) -> trio.lowlevel.Abort:
-            box.sleeper = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        await trio.lowlevel.wait_task_rescheduled(box.stop_sleeping)
         self._begin_slice()
 
     def _begin_slice(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -17,8 +18,9 @@ from potrio.supervision.context import Context, Directory
 from potrio.supervision.exit import Exit, Verdict, classify
 from potrio.supervision.mailbox_queue import InboxEnded
 
-__all__ = ["Exited", "Started", "body_of", "run_incarnation"]
+__all__ = ["Body", "Exited", "Started", "body_of", "run_incarnation"]
 
+Body = tuple[Callable[..., Awaitable[object]], tuple[Any, ...]]
 Exited = Callable[[Cell, int, Exit, BaseException | None], None]
 
 
@@ -36,24 +38,22 @@ class Started:
         self._cell.mark_ready()
 
 
-def body_of(cell: Cell, directory: Directory) -> tuple[Callable[[], Awaitable[object]], Context[Any] | None]:
-    """What an incarnation of an actor or a service runs."""
+def body_of(cell: Cell, directory: Directory) -> tuple[Body, Context[Any] | None]:
+    """What an incarnation of an actor or a service runs: a function and its arguments."""
     fn, args = cell.spec.fn, cell.spec.args
     assert fn is not None, "a supervisor brings its own body"
     match cell.spec.kind:
         case "actor":
             context: Context[Any] = Context(cell, directory)
-            return lambda: fn(context, *args), context
+            return (fn, (context, *args)), context
         case "service_started":
-            return lambda: fn(*args, task_status=Started(cell)), None
+            return (partial(fn, task_status=Started(cell)), args), None
         case _:
             cell.mark_ready()
-            return lambda: fn(*args), None
+            return (fn, args), None
 
 
-async def run_incarnation(
-    cell: Cell, body: Callable[[], Awaitable[object]], context: Context[Any] | None, exited: Exited
-) -> None:
+async def run_incarnation(cell: Cell, body: Body, context: Context[Any] | None, exited: Exited) -> None:
     """Run one incarnation to its end and report it. Runs as a task of the supervisor's nursery.
 
     Waits as long as the body does. Cancelling from outside is passed on to the body, and out again.
@@ -64,9 +64,10 @@ async def run_incarnation(
     task = trio.lowlevel.current_task()
     cell.task = task
     cell.runtime.tasks[task] = cell
+    fn, args = body
     try:
         with scope:
-            await body()
+            await fn(*args)
     except BaseException as error:
         verdict = judge(cell, error, killed=False)
         end(cell, number, verdict, error if isinstance(error, Exception) else None, context, exited)

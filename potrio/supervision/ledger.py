@@ -21,8 +21,8 @@ __all__ = ["NOTHING", "Ledger"]
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 """There is no message in hand. Not None, which is a message like any other."""
 
-MARK_EVERY = 64
-"""Every so many messages the moment is noted, so that the wait of the oldest is known without a clock per message."""
+MARK_MASK = 63
+"""Every 64 messages the moment is noted, so that the wait of the oldest is known without a clock per message."""
 
 
 class Ledger:
@@ -32,9 +32,12 @@ class Ledger:
         "accepted",
         "counts",
         "dead",
+        "fresh",
+        "fresh_at",
         "gone",
         "in_hand",
         "marks",
+        "now",
         "path",
         "peak",
         "refuse_as",
@@ -45,6 +48,7 @@ class Ledger:
 
     def __init__(self, runtime: Runtime, path: str, spec: ChildSpec[Any]) -> None:
         self.runtime = runtime
+        self.now = runtime.now
         self.path = path
         self.spec = spec
         self.accepted = 0
@@ -60,6 +64,8 @@ class Ledger:
         )
         self.counts: dict[DeadLetterReason, int] | None = None
         self.marks: list[tuple[int, float]] | None = None
+        self.fresh = 0  # the last message that came to an empty mailbox, and when
+        self.fresh_at = 0.0
 
     @property
     def handled(self) -> int:
@@ -74,14 +80,13 @@ class Ledger:
 
     def oldest_wait(self) -> float:
         """Seconds the oldest queued message has waited, at most; exact where it came to an empty mailbox."""
-        if self.accepted == self.gone or not self.marks:
+        if self.accepted == self.gone:
             return 0.0
-        queued_at = self.marks[0][1]
-        for number, at in self.marks:
-            if number > self.gone + 1:
-                break
-            queued_at = at
-        return self.runtime.now() - queued_at
+        queued_at = self.fresh_at
+        for number, at in self.marks or ():
+            if self.fresh < number <= self.gone + 1:
+                queued_at = at
+        return self.now() - queued_at
 
     def mark(self, number: int) -> None:
         """Note when message ``number`` came; forget the notes about messages that have gone."""
@@ -90,9 +95,7 @@ class Ledger:
         marks = self.marks
         while len(marks) > 1 and marks[1][0] <= self.gone + 1:
             del marks[0]
-        if marks and number == self.gone + 1:
-            marks.clear()
-        marks.append((number, self.runtime.now()))
+        marks.append((number, self.now()))
 
     # --- dead letters ---
 
@@ -117,7 +120,7 @@ class Ledger:
                 message = message.message
             if message.__class__ is Call:
                 message = message.msg
-            self.runtime.emit(DeadLetter(self.runtime.now(), self.path, message, reason, accepted, failure))
+            self.runtime.emit(DeadLetter(self.now(), self.path, message, reason, accepted, failure))
 
     def discard(self, item: Any, reason: DeadLetterReason) -> None:
         """Give up an item that has just been taken out of a queue: its asker, if there is one, is told."""

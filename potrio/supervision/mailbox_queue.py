@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, NoReturn, Protocol
 
 import trio
 
 from potrio.errors import ActorDead
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.child_spec import ChildSpec
-from potrio.supervision.lanes import Lane, Stamped, make_lane
-from potrio.supervision.ledger import MARK_EVERY, NOTHING, Ledger
+from potrio.supervision.lanes import ChannelLane, Lane, Stamped, make_lane
+from potrio.supervision.ledger import MARK_MASK, NOTHING, Ledger
 from potrio.supervision.runtime import MessageTimes, Runtime
 
 __all__ = ["InboxEnded", "MailboxQueue", "Source", "Traced"]
@@ -59,6 +59,11 @@ def pop_nothing() -> Any:
     raise trio.WouldBlock
 
 
+def long_way(item: Any) -> NoReturn:
+    """Put where more has to be done than to append: as if there were no room."""
+    raise trio.WouldBlock
+
+
 class MailboxQueue(Ledger):
     """Putting and taking. Everything here is synchronous, `send` apart."""
 
@@ -69,9 +74,10 @@ class MailboxQueue(Ledger):
         "in_hand_attempts",
         "in_hand_stamp",
         "lane",
-        "open",
         "plain",
+        "pop_fast",
         "pop_lane",
+        "put_fast",
         "put_lane",
         "senders",
         "since",
@@ -93,8 +99,9 @@ class MailboxQueue(Ledger):
         self.front: deque[tuple[Any, int]] | None = None
         self.stashed: deque[tuple[Any, int]] | None = None
         self.senders: deque[Waiting] | None = None
-        # --- state; `open` and `plain` allow the fast paths of putting and taking
-        self.open = True
+        # --- state; the fast paths are the lane's own methods, or ones that send the caller on the long way round
+        self.put_fast: Callable[[Any], object] = long_way
+        self.pop_fast: Callable[[], Any] = pop_nothing
         self.plain = True
         self.ending: Literal["drain", "now"] | None = None
         self.suspended = False
@@ -120,7 +127,8 @@ class MailboxQueue(Ledger):
     def update(self) -> None:
         """Work out again whether the fast paths hold."""
         measured = self.trace is not None or self.runtime.message_hook is not None
-        self.open = self.refuse_as is None and not measured
+        simple = self.refuse_as is None and not measured and isinstance(self.lane, ChannelLane)
+        self.put_fast = self.put_lane if simple else long_way
         self.plain = not (
             self.control
             or self.front
@@ -129,6 +137,7 @@ class MailboxQueue(Ledger):
             or self.ending is not None
             or measured
         )
+        self.pop_fast = self.pop_lane if self.plain else pop_nothing
 
     # --- putting ---
 
@@ -158,7 +167,7 @@ class MailboxQueue(Ledger):
         if self.refuse_as is not None:
             self.refused(message, self.refuse_as)
             return "refused"
-        item = Stamped(message, self.runtime.now()) if self.runtime.message_hook is not None else message
+        item = Stamped(message, self.now()) if self.runtime.message_hook is not None else message
         try:
             displaced = self.put_lane(item)
         except trio.WouldBlock:
@@ -190,7 +199,10 @@ class MailboxQueue(Ledger):
         depth = number - self.gone
         if depth > self.peak:
             self.peak = depth
-        if depth <= 1 or not number % MARK_EVERY:
+        if depth <= 1:
+            self.fresh = number
+            self.fresh_at = self.now()
+        elif not number & MARK_MASK:
             self.mark(number)
         if self.trace is not None:
             self.trace(Traced(self.path, "accepted", message))
@@ -206,7 +218,7 @@ class MailboxQueue(Ledger):
             self.control = deque()
         self.control.append((message, source))
         source.unread = True
-        self.plain = False
+        self.update()
         self.queued(message, None)
         return True
 
@@ -226,7 +238,7 @@ class MailboxQueue(Ledger):
         if self.senders is None:
             self.senders = deque()
         self.senders.append(waiting)
-        self.plain = False
+        self.update()
 
         def abort(_: object) -> trio.lowlevel.Abort:
             assert self.senders is not None
@@ -243,7 +255,7 @@ class MailboxQueue(Ledger):
         still: deque[Waiting] = deque()
         for waiting in self.senders:
             message = waiting.message
-            item = Stamped(message, self.runtime.now()) if self.runtime.message_hook is not None else message
+            item = Stamped(message, self.now()) if self.runtime.message_hook is not None else message
             try:
                 displaced = self.put_lane(item)
             except trio.WouldBlock:
@@ -265,10 +277,16 @@ class MailboxQueue(Ledger):
         self.sleeper = None
         trio.lowlevel.reschedule(task)
 
+    def stop_sleeping(self, _: object) -> trio.lowlevel.Abort:
+        """The actor is cancelled while it waits for a message."""
+        self.sleeper = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
     def _put_first(self, item: Any) -> tuple[Any] | None:
         self.lane = lane = make_lane(self.spec.mailbox)
         self.put_lane = lane.put
         self.pop_lane = lane.pop
+        self.update()
         return lane.put(item)
 
     # --- taking ---
@@ -309,7 +327,7 @@ class MailboxQueue(Ledger):
         self.in_hand_attempts = attempts
         self.in_hand_stamp = stamp
         if self.runtime.message_hook is not None:
-            self.since = self.runtime.now()
+            self.since = self.now()
         return True
 
     def _pop(self) -> tuple[Any, int]:
@@ -332,7 +350,7 @@ class MailboxQueue(Ledger):
         if pending.task is None:
             self.tombstones -= 1
             return False
-        if pending.deadline <= self.runtime.now():
+        if pending.deadline <= self.now():
             # Its time is over, only the timer task has had no turn yet.
             self.gone += 1
             pending.queued = False
@@ -354,7 +372,7 @@ class MailboxQueue(Ledger):
             self.trace(Traced(self.path, "finished", message))
         hook = self.runtime.message_hook
         if hook is not None:
-            now = self.runtime.now()
+            now = self.now()
             hook(MessageTimes(self.path, message, self.in_hand_stamp, self.since, now))
 
     def put_back(self, items: Iterable[tuple[Any, int]]) -> None:

@@ -10,10 +10,10 @@ import trio
 from potrio.errors import StartTimeout
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import ChildSpec
-from potrio.supervision.context import Directory
+from potrio.supervision.context import Context, Directory
 from potrio.supervision.events import ChildStarted, ChildStopping, ChildStuck
 from potrio.supervision.exit import Exit
-from potrio.supervision.incarnation import body_of, run_incarnation
+from potrio.supervision.incarnation import Body, body_of, run_incarnation
 from potrio.supervision.region import Child, Waiter
 from potrio.supervision.runtime import Runtime
 from potrio.supervision.timers import Timer
@@ -70,8 +70,10 @@ class Stage:
         row.incarnation = cell.incarnation
         if self.runtime.observers:
             self.runtime.emit(ChildStarted(self.runtime.now(), cell.path, cell.incarnation))
+        body: Body
+        context: Context[Any] | None = None
         if cell.own is not None:
-            body, context = cell.own.prepare(), None
+            body = (cell.own.prepare(), ())
         else:
             body, context = body_of(cell, self.directory())
         if cell.spec.start_timeout != math.inf:
