@@ -8,6 +8,7 @@ from typing import Final
 __all__ = ["fault_of_json", "fault_of_text"]
 
 _TYPOGRAPHIC: Final = re.compile("[“”„‟«»‘’‚‛″′]")
+_TYPOGRAPHIC_FAULT: Final = "has typographic quotes: an editor changed the plain ones"
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _PYTHON_KEY: Final = re.compile(r"""[{,]\s*'\w+'\s*:""")
 _BARE_KEY: Final = re.compile(r"[{,]\s*(?:session|sessionToken|token|isDemo|uid|platform)\s*:")
@@ -21,9 +22,8 @@ def fault_of_text(text: str) -> str:
     Args:
         text: with no white space around it.
     """
-    if match := _TYPOGRAPHIC.search(text):
-        byte = len(text[: match.start()].encode(errors="surrogatepass"))
-        return f"holds a typographic quote at byte {byte}: an editor changed the plain ones"
+    if re.match(r"(?:42\[|\{)?\s*[“”„‟«»‘’‚‛″′]", text):
+        return _TYPOGRAPHIC_FAULT
     if text.startswith(('"42[', '"{', '"a:')):
         if '\\"' in text:
             return "is a quoted copy with every quote escaped: copy the frame itself"
@@ -44,6 +44,8 @@ def fault_of_text(text: str) -> str:
 def fault_of_json(payload: str, error: Exception) -> str:
     """Name the mistake in an auth object that the JSON decoder refused."""
     body = payload.strip()
+    if _TYPOGRAPHIC.search(body):
+        return _TYPOGRAPHIC_FAULT
     if _PYTHON_KEY.search(body):
         return "has single quotes where JSON has double ones"
     if _UNESCAPED_PHP.search(body):
