@@ -73,7 +73,7 @@ ACK_ID_DIGITS_MAX: Final = 19
 """An ack id fits a 64-bit integer."""
 
 CONNECTS_MAX: Final = 256
-"""CONNECT packets a server answers in one session, refusals included: each answer waits for a peer that may not read."""
+"""CONNECT packets a server answers in one session, refusals included: the peer may not read its answers."""
 
 ACKS_PENDING_MAX: Final = 1024
 """Events sent with an ack id that the peer has not acknowledged, per namespace."""
