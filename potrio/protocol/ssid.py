@@ -25,9 +25,12 @@ TEXT_BYTES_MAX: Final = 64 * 1024
 SESSION_CHARS_MIN: Final = 10
 """A demo session has 26 characters; a shorter one than this was cut."""
 
+LIVE_TAIL_CHARS: Final = 32
+"""An md5 follows the serialised part of a live session."""
+
 PREFIX: Final = '42["auth",'
 _PREFIX: Final = re.compile(r"""42\[(?:"auth"|'auth'|auth),""")
-_LIVE_TAIL: Final = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _GUEST_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{10,64}")
 _RAW_SESSION: Final = re.compile(r"[A-Za-z0-9,_-]+|a:[0-9]+:\{.*", re.DOTALL)
 _DECODE: Final = msgspec.json.Decoder().decode
@@ -138,10 +141,9 @@ def _read(text: str, uid: int | None, is_demo: bool, platform: int) -> _Read:
         return _Read(None, fault)
     if match := _PREFIX.match(text):
         if not text.endswith("]"):
-            cut = "}]" not in text
-            return _Read(
-                None, f"{'ends before' if cut else 'goes on after'} its closing bracket: copy the frame alone"
-            )
+            if "}]" in text:
+                return _Read(None, "goes on after its closing bracket: copy the frame alone")
+            return _Read(None, "ends before its closing bracket: the paste was cut off")
         return _read_object(text[match.end() : -1])
     if text.startswith("{"):
         return _read_object(text)
@@ -278,16 +280,16 @@ def _check_session(session: str, *, is_demo: bool) -> tuple[str, dict[int | str,
                 None,
             )
         return "", None
-    if '\\"' in session:
-        return "the session is escaped twice: copy the frame itself, not a quoted copy of it", None
-    body, tail = session[:-32], session[-32:]
-    signed = _LIVE_TAIL.fullmatch(tail) is not None and body.endswith("}")
+    body, brace, tail = session.rpartition("}")
+    signed = brace and _HEX.fullmatch(tail)
     try:
-        php = read_php((body if signed else session).encode())
+        php = read_php((body + brace if signed else session).encode())
     except PhpError as error:
+        if '\\"' in session:
+            return "the session is escaped twice: copy the frame itself, not a quoted copy of it", None
         return f"the live session is damaged: {error}", None
     if not isinstance(php, dict):
         return "the live session is no array", None
-    if not signed and not is_demo:
-        return "the live session lacks the 32 hex digits at its end: the paste was cut off", None
+    if len(tail) != LIVE_TAIL_CHARS and (tail or not is_demo):
+        return f"the live session has {len(tail)} hex digits at its end instead of {LIVE_TAIL_CHARS}", None
     return "", php
