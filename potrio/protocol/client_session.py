@@ -112,6 +112,7 @@ class ClientSession(Session):
         self._target = target
         self._auth_required = auth_required
         self._auth_sent = False
+        self._was_ready = False
         self._connect_at_once = tuple(namespaces)
         self._connect_payload = connect_payload
 
@@ -211,6 +212,7 @@ class ClientSession(Session):
             before = connection.state
             self._step(connection, _N.RECEIVE_AUTH_ACCEPTED)
             if connection.state is not before:
+                self._was_ready = True
                 events.append(Authenticated(event.payload))
         else:
             self._deliver(connection, event, events)
@@ -221,9 +223,8 @@ class ClientSession(Session):
 
     def _typed(self, error: PotrioError | None) -> PotrioError | None:
         """An end before READY is a failure to connect, whatever its cause; the cause is kept."""
-        stage = _STAGES.get(self.state) if self._auth_required else None
-        if self.state is SessionState.OPENING:
-            stage = "engine.io"
+        opening = self.state is SessionState.OPENING
+        stage = _STAGES.get(self.state) if opening or (self._auth_required and not self._was_ready) else None
         if stage is None or isinstance(error, ConnectError | AuthError):
             return error
         reason = "the connection was closed" if error is None else str(error) or type(error).__name__
