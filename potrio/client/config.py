@@ -58,10 +58,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             SsidError: it is not one; the text says what is wrong with it.
         """
         match self.ssid:
-            case str() as text:
-                return parse_ssid(text)
-            case Secret() as secret:
-                return parse_ssid(secret.reveal())
+            case str():  # no local of the plain text: tracebacks can capture them (P8)
+                return parse_ssid(Secret(self.ssid))
+            case Secret():
+                return parse_ssid(self.ssid)
             case Ssid() as ssid:
                 return ssid
         raise ConfigError("ssid", f"must be text, a Secret or an Ssid, not {type(self.ssid).__name__}")
