@@ -77,13 +77,16 @@ from potrio.supervision.events import (
 from potrio.supervision.exit import Exit, ExitKind, Failure
 from potrio.supervision.inbox import Inbox
 from potrio.supervision.intensity import Limit
-from potrio.supervision.mailbox_queue import Traced
+from potrio.supervision.ledger import Traced
+from potrio.supervision.log import log_events
 from potrio.supervision.mailbox_spec import MailboxSpec, Overflow, bounded, lanes, latest, unbounded
 from potrio.supervision.opening import open_supervisor, run_supervisor
 from potrio.supervision.ref import Ref
 from potrio.supervision.runtime import MessageTimes, Observer
 from potrio.supervision.spec import child, service, supervisor
 from potrio.supervision.supervisor import Supervisor
+from potrio.supervision.topic import Feed, Lagged, Subscription, SubscriptionStatistics, Topic
+from potrio.supervision.topic_policy import Policy, blocking, disconnect, latest_of, ring
 from potrio.supervision.tree import MailboxStatistics, Node, render
 
 __all__ = [
@@ -119,9 +122,11 @@ __all__ = [
     "Exit",
     "ExitKind",
     "Failure",
+    "Feed",
     "Inbox",
     "Jitter",
     "Key",
+    "Lagged",
     "Limit",
     "MailboxFull",
     "MailboxSpec",
@@ -131,6 +136,7 @@ __all__ = [
     "Node",
     "Observer",
     "Overflow",
+    "Policy",
     "Ref",
     "Request",
     "Restart",
@@ -139,20 +145,28 @@ __all__ = [
     "StartTimeout",
     "StashFull",
     "Strategy",
+    "Subscription",
+    "SubscriptionStatistics",
     "Supervisor",
     "SupervisorError",
     "SupervisorEscalated",
     "SupervisorFailed",
     "SupervisorStopping",
     "TooManyChildren",
+    "Topic",
     "Traced",
     "Watch",
+    "blocking",
     "bounded",
     "child",
+    "disconnect",
     "lanes",
     "latest",
+    "latest_of",
+    "log_events",
     "open_supervisor",
     "render",
+    "ring",
     "run_supervisor",
     "service",
     "supervisor",

@@ -277,6 +277,20 @@ class Cell:
         if self.runtime.observers:
             self.runtime.emit(ActorEnded(self.runtime.now(), self.path, exit))
 
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Tell it about restarts and the end; at once where the end has come already."""
+        if self.state == "ended":
+            watcher.ended(self)
+            return
+        if self.watchers is None:
+            self.watchers = []
+        self.watchers.append(watcher)
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        """Tell it nothing more. Does nothing where it is not there."""
+        if self.watchers is not None and watcher in self.watchers:
+            self.watchers.remove(watcher)
+
     async def join(self) -> Exit:
         """Wait until the actor has ended for good. Cancelling only stops the waiting."""
         if self.exit is None:

@@ -128,12 +128,7 @@ class Context(Generic[M]):
             raise ValueError("watch() needs make=, or crash=True")
         watch = Watch(self._cell, ref._cell, make, restarts=restarts)
         attach(self._cell, watch)
-        if ref._cell.state == "ended":
-            watch.ended(ref._cell)
-        else:
-            if ref._cell.watchers is None:
-                ref._cell.watchers = []
-            ref._cell.watchers.append(watch)
+        ref._cell.add_watcher(watch)
         return watch
 
     # --- timers ---
@@ -241,8 +236,7 @@ class Watch:
 
     def close(self) -> None:
         """End it with its incarnation."""
-        if self._target.watchers is not None and self in self._target.watchers:
-            self._target.watchers.remove(self)
+        self._target.remove_watcher(self)
 
     def restarted(self, cell: Cell, failure: Failure | None) -> None:
         """The watched actor is being restarted."""

@@ -6,7 +6,7 @@ where messages enter and leave, ``depth`` looks into the queues: they must agree
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
 from potrio.errors import ActorDead, NoReply
 from potrio.supervision.call import Call, Pending
@@ -16,13 +16,27 @@ from potrio.supervision.exit import Failure
 from potrio.supervision.lanes import Stamped
 from potrio.supervision.runtime import Runtime
 
-__all__ = ["NOTHING", "Ledger"]
+__all__ = ["MARK_MASK", "NOTHING", "Ledger", "Source", "Traced"]
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "NOTHING"})()
 """There is no message in hand. Not None, which is a message like any other."""
 
 MARK_MASK = 63
 """Every 64 messages the moment is noted, so that the wait of the oldest is known without a clock per message."""
+
+
+class Source(Protocol):
+    """Who put a control message: told when it is read, so that it may put the next."""
+
+    unread: bool
+
+
+class Traced(NamedTuple):
+    """One step of one message, for `Supervisor.trace`."""
+
+    path: str
+    step: Literal["accepted", "finished"]
+    message: Any
 
 
 class Ledger:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from typing import Any, Literal, NamedTuple, NoReturn, Protocol
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import trio
 
@@ -20,28 +20,14 @@ from potrio.errors import ActorDead
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.lanes import ChannelLane, Lane, Stamped, make_lane
-from potrio.supervision.ledger import MARK_MASK, NOTHING, Ledger
+from potrio.supervision.ledger import MARK_MASK, NOTHING, Ledger, Source, Traced
 from potrio.supervision.runtime import MessageTimes, Runtime
 
-__all__ = ["InboxEnded", "MailboxQueue", "Source", "Traced"]
+__all__ = ["InboxEnded", "MailboxQueue", "Offer"]
 
 
 class InboxEnded(trio.EndOfChannel):
     """The actor is asked to stop and there is nothing more for it. Leaving the actor with it is a clean end."""
-
-
-class Source(Protocol):
-    """Who put a control message: told when it is read, so that it may put the next."""
-
-    unread: bool
-
-
-class Traced(NamedTuple):
-    """One step of one message, for `Supervisor.trace`."""
-
-    path: str
-    step: Literal["accepted", "finished"]
-    message: Any
 
 
 Offer = Literal["queued", "refused", "full"]

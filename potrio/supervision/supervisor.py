@@ -13,7 +13,7 @@ from potrio.supervision.child_spec import ChildSpec, Key
 from potrio.supervision.engine import Engine
 from potrio.supervision.events import Event
 from potrio.supervision.exit import Exit
-from potrio.supervision.mailbox_queue import Traced
+from potrio.supervision.ledger import Traced
 from potrio.supervision.ref import Ref
 from potrio.supervision.region import Child, Region
 from potrio.supervision.runtime import Observer
