@@ -119,7 +119,7 @@ def test_our_fault_is_not_the_peers() -> None:
     ("error", "text"),
     [
         (SsidError("the field uid is missing"), "ssid: the field uid is missing"),
-        (LimitExceeded("message", 1_000_000), "message exceeds the limit of 1e+06"),
+        (LimitExceeded("message", 1_000_000), "message exceeds the limit of 1000000"),
         (UpgradeRejected("ws://h/", "answered 503", 503), "cannot connect to ws://h/: http: answered 503"),
         (HandshakeFailed("ws://h/", "no OPEN"), "cannot connect to ws://h/: engine.io: no OPEN"),
         (ConnectTimeout("ws://h/", "tls", 10.0), "cannot connect to ws://h/: tls: no answer within 10 s"),

@@ -50,7 +50,7 @@ PLANTED = [
     ("floors", "potrio/unplaced.py", '"""Chooses no floor."""'),
     ("protocol", "potrio/protocol/unplaced.py", '"""Chooses no stair."""'),
     ("protocol", "potrio/protocol/engineio.py", "from potrio.protocol import session"),
-    ("generic", "potrio/supervision/topic.py", "from potrio.protocol import engineio"),
+    ("generic", "potrio/supervision/mailbox.py", "from potrio.protocol import engineio"),
     ("pure", "potrio/supervision/plan.py", "import trio"),
     ("pure", "potrio/supervision/backoff.py", "import time"),
     ("one-door", "potrio/transport/dial.py", "import trio_websocket"),
