@@ -1,4 +1,4 @@
-"""Transition tables: which input is legal in which state of an Engine.IO session and of a Socket.IO
+"""Transition tables: what is legal in which state of an Engine.IO session and of a Socket.IO namespace.
 namespace.
 
 Laws of this file:
