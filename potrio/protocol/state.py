@@ -1,13 +1,11 @@
 """Transition tables: what is legal in which state of an Engine.IO session and of a Socket.IO namespace.
-namespace.
 
 Laws of this file:
 
 1. Every transition is a row of a table and is made by `step`. A (state, input) that is not in its table is an
    error: the peer's where the input is received, ours where it is sent.
 2. The two lives are nested: a namespace (Socket.IO connection) lives inside an open Engine.IO session. What
-their
-   owner sees is one `SessionState`, derived from both.
+   their owner sees is one `SessionState`, derived from both.
 
 The diagrams at the end of this docstring are made from the tables when the module is imported.
 """
