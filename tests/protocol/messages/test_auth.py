@@ -34,6 +34,7 @@ def test_request_with_spaces_as_another_client_writes_it() -> None:
 
     assert isinstance(request, AuthRequest)
     assert (request.is_demo, request.uid, request.user_id) == (1, "77", 77)
+    assert (encode(request)[1] or b"").startswith(b'{"session":"abc","isDemo":1,')
     assert not request.is_guest
 
 
