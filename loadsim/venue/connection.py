@@ -7,6 +7,7 @@ is closed with 1013. What the session's events mean is the business of an `Appli
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -100,6 +101,7 @@ class Connection:
         self._outbound_messages = 0
         self._outbound_bytes = 0
         self._wake = trio.Event()
+        self._sleeps_until = math.inf
         self._scope = trio.CancelScope()
         self._flushing = False
         self._linger_s = 0.0
@@ -171,12 +173,9 @@ class Connection:
                     self._scope.cancel()
                     return
                 else:
-                    deadline = self._deadline()
-                    if deadline is None:
+                    self._sleeps_until = self._deadline()
+                    with trio.move_on_at(self._sleeps_until):
                         await self._wake.wait()
-                    else:
-                        with trio.move_on_at(deadline):
-                            await self._wake.wait()
         except (ConnectionClosed, RemoteProtocolError) as error:
             self._lost(error)
 
@@ -204,11 +203,11 @@ class Connection:
             self._application.due(self, now)
             self.flush_session()
 
-    def _deadline(self) -> float | None:
+    def _deadline(self) -> float:
         deadlines = [self._application.deadline(self)]
         if not self._silent:
             deadlines.append(self.session.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=math.inf)
 
     # --- in ---
 
@@ -219,6 +218,9 @@ class Connection:
             elif not self._flushing and not self._dropped:
                 self._application.received(self, event)
         self.flush_session()
+        deadline = self.session.next_deadline()
+        if deadline is not None and deadline < self._sleeps_until:
+            self._wake.set()  # a pong brings the next ping nearer
 
     def _session_closed(self, error: PotrioError | None) -> None:
         match error:
