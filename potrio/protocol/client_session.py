@@ -30,15 +30,13 @@ from potrio.protocol.events import (
 )
 from potrio.protocol.json_guard import JSON_ERRORS
 from potrio.protocol.namespace import Namespace
-from potrio.protocol.session import Session
+from potrio.protocol.session import ACCEPTED_NAME, AUTH_NAME, Session
 from potrio.protocol.socketio import MAIN_NAMESPACE, SocketIOPacket, SocketIOPacketType
 from potrio.protocol.state import NamespaceInput, NamespaceState, SessionState
 from potrio.secrets import Secret
 
-__all__ = ["ACCEPTED_NAME", "AUTH_NAME", "REJECTED_NAMES", "ClientSession"]
+__all__ = ["REJECTED_NAMES", "ClientSession"]
 
-AUTH_NAME: Final = "auth"
-ACCEPTED_NAME: Final = "successauth"
 REJECTED_NAMES: Final = frozenset({"NotAuthorized", "notAuthorized", "auth_error"})
 
 _REASON_CHARS_MAX: Final = 200

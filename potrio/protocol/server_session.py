@@ -20,15 +20,13 @@ from potrio.protocol.engineio import Handshake
 from potrio.protocol.engineio_session import EngineIOSession
 from potrio.protocol.events import AuthRequested, Connected, Disconnected, EventReceived, SessionEvent
 from potrio.protocol.namespace import Namespace
-from potrio.protocol.session import Session
+from potrio.protocol.session import ACCEPTED_NAME, AUTH_NAME, Session
 from potrio.protocol.socketio import MAIN_NAMESPACE, SocketIOPacket, SocketIOPacketType
 from potrio.protocol.state import NamespaceInput, NamespaceState
 
 __all__ = ["ServerSession"]
 
 _T, _N = SocketIOPacketType, NamespaceInput
-_AUTH_NAME: Final = "auth"
-_ACCEPTED_NAME: Final = "successauth"
 _REJECTED_NAME: Final = "NotAuthorized"
 _INVALID_NAMESPACE: Final = b'{"message":"Invalid namespace"}'
 
@@ -102,7 +100,7 @@ class ServerSession(Session):
         Raises:
             LocalProtocolError: no authentication waits for an answer; nothing changed.
         """
-        messages = encode_event(_ACCEPTED_NAME, payload, binary=True)
+        messages = encode_event(ACCEPTED_NAME, payload, binary=True)
         self._step(self._connection(), _N.SEND_AUTH_ACCEPTED)
         self._queue(messages)
         self._deadline = None
@@ -164,7 +162,7 @@ class ServerSession(Session):
     def _receive_event(self, connection: Namespace, event: EventReceived, events: list[SessionEvent]) -> None:
         if not self._auth_required or connection.state is NamespaceState.LEFT:
             self._deliver(connection, event, events)
-        elif event.name == _AUTH_NAME:
+        elif event.name == AUTH_NAME:
             before = connection.state
             self._step(connection, _N.RECEIVE_AUTH)
             if connection.state is not before:

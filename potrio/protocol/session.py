@@ -15,11 +15,7 @@ from potrio.protocol.engineio_session import EngineIOSession
 from potrio.protocol.events import AckReceived, EventReceived, SessionEvent
 from potrio.protocol.namespace import Namespace
 from potrio.protocol.packet_reader import PacketReader
-from potrio.protocol.socketio import (
-    MAIN_NAMESPACE,
-    SocketIOPacket,
-    SocketIOPacketType,
-)
+from potrio.protocol.socketio import MAIN_NAMESPACE, SocketIOPacket, SocketIOPacketType
 from potrio.protocol.state import (
     EngineIOState,
     NamespaceInput,
@@ -29,7 +25,11 @@ from potrio.protocol.state import (
     session_state,
 )
 
-__all__ = ["Session"]
+__all__ = ["ACCEPTED_NAME", "AUTH_NAME", "Session"]
+
+AUTH_NAME: Final = "auth"
+ACCEPTED_NAME: Final = "successauth"
+"""The events of the authentication: the client's question and the server's yes; the no has several names."""
 
 _T = SocketIOPacketType
 _CONNECTED_STATES: Final = (NamespaceState.CONNECTED, NamespaceState.AUTHENTICATING, NamespaceState.READY)
