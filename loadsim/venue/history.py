@@ -19,9 +19,6 @@ CANDLE_ROWS_MAX: Final = 6_500
 TICK_ROWS_MAX: Final = 13_000
 """Rows of one answer: public clients refuse messages above 1 MiB (`protocol.md` 4), the real service stays below."""
 
-SEARCH_FACTOR: Final = 4
-"""How far back, in multiples of the rows wanted, candles are looked for: a stock is closed most of the week."""
-
 LENIENT_S: Final = 5.0
 """How near to Unix now a request's time must be to be taken for a client that does not know the venue's clock."""
 
@@ -58,12 +55,16 @@ def change_symbol(
     newest = market.candle(request.asset, period, start, known_until)
     if newest is not None:
         rows.append(newest)
-    steps = 0
-    while len(rows) < config.candles_count and steps < SEARCH_FACTOR * config.candles_count:
-        steps += 1
-        row = market.candle(request.asset, period, start - steps * period)
+    at = start
+    while len(rows) < config.candles_count and at > market.history_start:
+        at -= period
+        row = market.candle(request.asset, period, at)
         if row is not None:
             rows.append(row)
+        else:
+            # Closed then: go on at the bucket of the last tick before. There may be none that is old enough.
+            last = int(market.last_tick(request.asset, at).stamp)
+            at = min(at, last // period * period + period)
     return {
         "asset": request.asset,
         "period": period,

@@ -327,13 +327,13 @@ async def test_rule_17_a_rejected_login_is_not_authorized_then_41_then_close(
 async def test_rule_18_every_stamp_is_unix_plus_the_offset(
     autojump_clock: Any, world: Any, offset_s: int
 ) -> None:
-    async with world.venue(VenueConfig(offset_s=offset_s, market=MarketConfig(candles_stale_s=0))) as venue:
-        async with world.client(venue) as client:
-            await client.login()
-            await client.emit("changeSymbol", {"asset": "EURUSD_otc", "period": 60})
-            history = await client.until("updateHistoryNewFast")
-            ((_, tick, _),) = await client.until("updateStream")
-            deal = await client.order()
+    config = VenueConfig(offset_s=offset_s, market=MarketConfig(candles_stale_s=0))
+    async with world.venue(config) as venue, world.client(venue) as client:
+        await client.login()
+        await client.emit("changeSymbol", {"asset": "EURUSD_otc", "period": 60})
+        history = await client.until("updateHistoryNewFast")
+        ((_, tick, _),) = await client.until("updateStream")
+        deal = await client.order()
 
     now = world.unix + offset_s
     assert now <= tick < now + 2
