@@ -87,6 +87,9 @@ BINARY_HEADER_CHARS_MAX: Final = 64 * 1024
 BINARY_HEADERS_KEPT_MAX: Final = 128
 """Headers of binary events remembered by their text, so that an equal one is not parsed again."""
 
+MAX_PAYLOAD_MIN: Final = 1024
+"""The smallest maxPayload we take from a server: below it, not even the authentication could be sent."""
+
 HANDSHAKE_CHARS_MAX: Final = 16 * 1024
 SID_CHARS_MAX: Final = 256
 """Text of an Engine.IO handshake and of an id in it; real ones have about 120 and 20 characters."""

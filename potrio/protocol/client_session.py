@@ -85,6 +85,9 @@ class ClientSession(Session):
         grace: seconds of silence allowed beyond pingInterval + pingTimeout.
         attachments_bytes_max: bytes of the attachments of one packet.
         attachments_timeout: seconds from the header of a packet to its last attachment.
+
+    Raises:
+        LocalProtocolError: a namespace or `connect_payload` cannot be sent.
     """
 
     def __init__(
@@ -111,8 +114,7 @@ class ClientSession(Session):
         self._auth_required = auth_required
         self._auth_sent = False
         self._was_ready = False
-        self._connect_at_once = tuple(namespaces)
-        self._connect_payload = connect_payload
+        self._connects = {name: _connect_message(name, connect_payload) for name in namespaces}
 
     # --- send ---
 
@@ -143,27 +145,26 @@ class ClientSession(Session):
         """
         if self._auth_required:
             raise LocalProtocolError("only the main namespace is connected where authentication is required")
-        self._connect(namespace, payload)
-
-    # --- the role's half ---
-
-    def _connect(self, namespace: str, payload: bytes | None) -> None:
-        packet = SocketIOPacket(type=SocketIOPacketType.CONNECT, namespace=namespace, payload=payload)
-        messages = [encode_message(packet)]
-        self._check_sizes(messages)
+        message = _connect_message(namespace, payload)
         if self.state in (SessionState.OPENING, SessionState.CLOSED):
             raise LocalProtocolError(f"cannot send CONNECT in state {self.state.name}")
+        self._check_sizes([message])
         connection = self._namespaces.get(namespace) or Namespace(namespace, "client")
         self._step(connection, _N.SEND_CONNECT)
         self._namespaces[namespace] = connection
-        self._queue(messages)
+        self._queue([message])
+
+    # --- the role's half ---
 
     def _receive_open(self, events: list[SessionEvent]) -> None:
         assert self.handshake is not None
         self._send_max = self.handshake.max_payload
         events.append(Opened(self.handshake))
-        for namespace in self._connect_at_once:
-            self._connect(namespace, self._connect_payload)
+        for namespace, message in self._connects.items():
+            if len(message) > self._send_max:
+                raise RemoteProtocolError("the server's maxPayload is too small for our CONNECT")
+            self._step(self._namespaces[namespace], _N.SEND_CONNECT)
+            self._queue([message])
 
     def _receive_connect(self, packet: SocketIOPacket, events: list[SessionEvent]) -> None:
         connection = self._known_connection(packet)
@@ -251,6 +252,11 @@ def _text_of(payload: bytes | None) -> str:
         return ""
     text = refusal if isinstance(refusal, str) else refusal.message
     return "".join(char for char in text[:_REASON_CHARS_MAX] if char.isprintable())
+
+
+def _connect_message(namespace: str, payload: bytes | None) -> str:
+    packet = SocketIOPacket(type=SocketIOPacketType.CONNECT, namespace=namespace, payload=payload)
+    return encode_message(packet)
 
 
 def _auth_message(secret: Secret) -> str:

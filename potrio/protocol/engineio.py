@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from potrio.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from potrio.limits import HANDSHAKE_CHARS_MAX, SERVER_MESSAGE_MAX, SID_CHARS_MAX
+from potrio.limits import HANDSHAKE_CHARS_MAX, MAX_PAYLOAD_MIN, SERVER_MESSAGE_MAX, SID_CHARS_MAX
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 
 __all__ = [
@@ -131,8 +131,8 @@ class Handshake(
             raise ValueError("pingInterval is not within a day")
         if not 0 < self.ping_timeout_ms <= _DAY_MS:
             raise ValueError("pingTimeout is not within a day")
-        if self.max_payload <= 0:
-            raise ValueError("maxPayload is not positive")
+        if self.max_payload < MAX_PAYLOAD_MIN:
+            raise ValueError(f"maxPayload is less than {MAX_PAYLOAD_MIN}")
 
 
 class _OpenPayload(Struct, rename="camel"):

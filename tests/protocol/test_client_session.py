@@ -27,7 +27,7 @@ from potrio.protocol.events import (
 )
 from potrio.protocol.state import SessionState
 
-OPEN = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000}'
+OPEN = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1024}'
 CONNECT = '40{"sid":"t"}'
 SUCCESS = ['451-["successauth",{"_placeholder":true,"num":0}]', b'{"id":"1"}']
 AUTH = '{"session":"canary","isDemo":1}'
@@ -85,7 +85,7 @@ def test_the_way_in_as_the_venue_gives_it() -> None:
     assert session.state is SessionState.OPENING
     assert session.handshake is None
     assert session.next_deadline() is None
-    assert session.receive_messages([OPEN], 1.0) == [Opened(Handshake("s", (), 25_000, 20_000, 1000))]
+    assert session.receive_messages([OPEN], 1.0) == [Opened(Handshake("s", (), 25_000, 20_000, 1024))]
     assert session.state is SessionState.CONNECTING
     assert session.messages_to_send() == ["40"]
     assert session.receive_messages([CONNECT], 1.1) == [Connected("/", "t", b'{"sid":"t"}')]
@@ -160,10 +160,12 @@ def test_the_token_is_in_no_traceback_when_the_state_is_wrong() -> None:
 
 def test_too_large_an_authentication_is_not_sent() -> None:
     session = connected()
-    with pytest.raises(LocalProtocolError, match="1000 bytes") as caught:
-        session.authenticate('{"session":"canary' + "x" * 1000 + '"}')
+    with pytest.raises(LocalProtocolError, match="1024 bytes") as caught:
+        session.authenticate('{"session":"canary' + "x" * 994 + '"}')
     assert session.state is SessionState.CONNECTED
     assert_unseen(caught.value)
+    session.authenticate('{"session":"canary' + "x" * 993 + '"}')
+    assert [len(message) for message in session.messages_to_send()] == [1024]
 
 
 def assert_unseen(error: BaseException) -> None:
@@ -242,6 +244,11 @@ def test_a_ready_session_told_not_authorized_is_an_auth_error_and_one_disconnect
         assert not isinstance(error, HeartbeatMissed)
 
 
+def test_a_ready_session_refuses_what_belongs_to_the_handshake() -> None:
+    for wire in (CONNECT, '44{"message":"no"}', OPEN):
+        assert isinstance(error_of(ready().receive_messages([wire], 0.0)), RemoteProtocolError)
+
+
 def test_success_without_auth_is_an_error() -> None:
     error = error_of(connected().receive_messages(SUCCESS, 0.0))
     assert isinstance(error, HandshakeFailed)
@@ -252,19 +259,19 @@ def test_success_without_auth_is_an_error() -> None:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 @pytest.mark.parametrize(
-    "end",
+    ("end", "reason"),
     [
-        lambda session: session.receive_messages(["garbage"], 0.0),
-        lambda session: session.receive_messages([b"\x00"], 0.0),
-        lambda session: session.receive_messages(["1"], 0.0),
-        lambda session: session.receive_close(None),
-        lambda session: session.receive_close(ConnectionBroken("reset by peer")),
-        lambda session: session.receive_close(ConnectionBroken()),
-        lambda session: session.receive_close(RemoteProtocolError("bad frame")),
+        (lambda session: session.receive_messages(["garbage"], 0.0), "unknown Engine.IO packet type"),
+        (lambda session: session.receive_messages([b"\x00"], 0.0), ""),
+        (lambda session: session.receive_messages(["1"], 0.0), "the server closed the session"),
+        (lambda session: session.receive_close(None), "the connection was closed"),
+        (lambda session: session.receive_close(ConnectionBroken("reset by peer")), "reset by peer"),
+        (lambda session: session.receive_close(ConnectionBroken()), "ConnectionBroken"),
+        (lambda session: session.receive_close(RemoteProtocolError("bad frame")), "bad frame"),
     ],
     ids=["text", "binary", "close packet", "eof", "reset", "reset without text", "framing"],
 )
-def test_every_end_before_ready_says_at_which_stage(state: SessionState, end) -> None:
+def test_every_end_before_ready_says_at_which_stage(state: SessionState, end, reason: str) -> None:
     make, stage = STATES[state]
     session = make()
     assert session.state is state
@@ -272,6 +279,7 @@ def test_every_end_before_ready_says_at_which_stage(state: SessionState, end) ->
     assert isinstance(error, HandshakeFailed)
     assert (error.stage, error.target) == (stage, "ws://venue")
     assert error.reason
+    assert reason in error.reason
     assert session.close_exc is error
 
 
@@ -303,8 +311,17 @@ def test_a_connect_reply_without_sid_is_refused(wire: str) -> None:
     assert isinstance(error_of(connecting().receive_messages([wire], 0.0)), HandshakeFailed)
 
 
+def test_a_sid_may_have_256_characters() -> None:
+    for count, kind in ((256, Connected), (257, Closed)):
+        (event,) = connecting().receive_messages([f'40{{"sid":"{"x" * count}"}}'], 0.0)
+        assert type(event) is kind
+
+
 def test_events_before_connect_are_refused() -> None:
-    assert isinstance(error_of(connecting().receive_messages(['42["x"]'], 0.0)), HandshakeFailed)
+    for wire in ('42["x"]', '42["successauth"]', '42["NotAuthorized"]', "431[]"):
+        error = error_of(connecting().receive_messages([wire], 0.0))
+        assert isinstance(error, HandshakeFailed)
+        assert isinstance(error.__cause__, RemoteProtocolError), wire
 
 
 # --- ready -----------------------------------------------------------------------------------------------------------
@@ -321,13 +338,23 @@ def test_known_headers_are_forgotten_when_the_state_changes() -> None:
 
 def test_messages_larger_than_the_server_takes_are_refused() -> None:
     session = ready()
-    session.send_event("x", b'"' + b"y" * 990 + b'"')  # 42["x",...]: exactly 1000
-    assert [len(message) for message in session.messages_to_send()] == [1000]
-    with pytest.raises(LocalProtocolError, match="1000 bytes"):
-        session.send_event("x", b'"' + b"y" * 991 + b'"')
-    with pytest.raises(LocalProtocolError, match="1000 bytes"):
-        session.send_event("x", bytes(1001), binary=True)
+    session.send_event("x", b'"' + b"y" * 1014 + b'"')  # 42["x",...]: exactly 1024
+    session.send_event("x", bytes(1024), binary=True)
+    assert max(len(message) for message in session.messages_to_send()) == 1024
+    with pytest.raises(LocalProtocolError, match="1024 bytes"):
+        session.send_event("x", b'"' + b"y" * 1015 + b'"')
+    with pytest.raises(LocalProtocolError, match="1024 bytes"):
+        session.send_event("x", bytes(1025), binary=True)
     assert not session.has_output
+
+
+def test_a_server_that_takes_too_little_is_refused_and_receiving_does_not_raise() -> None:
+    session = opening(auth_required=False, connect_payload=b'{"a":"' + b"x" * 1024 + b'"}')
+    error = error_of(session.receive_messages([OPEN], 0.0))
+    assert isinstance(error, RemoteProtocolError)
+    assert isinstance(error_of(opening().receive_messages([OPEN.replace("1024", "1")], 0.0)), HandshakeFailed)
+    with pytest.raises(LocalProtocolError):
+        opening(connect_payload=b"nope")
 
 
 def test_only_the_main_namespace_where_authentication_is_required() -> None:

@@ -112,7 +112,7 @@ def test_unknown_fields_and_a_missing_max_payload_are_tolerated() -> None:
     assert found == Handshake("s", (), 1, 2, SERVER_MESSAGE_MAX)
 
 
-GOOD = {"sid": "s", "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 100}
+GOOD = {"sid": "s", "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1024}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ GOOD = {"sid": "s", "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "ma
         {"pingTimeout": 0},
         {"pingTimeout": 86_400_001},
         {"maxPayload": 0},
+        {"maxPayload": 1023},
         {"maxPayload": None},
         {"upgrades": "websocket"},
     ],

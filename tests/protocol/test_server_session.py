@@ -166,8 +166,8 @@ def test_the_33rd_closes(prelude: list) -> None:
 
 
 def test_their_bytes_are_bounded_to_the_edge() -> None:
-    payload = '"' + "x" * 48 + '"'
-    session = after(max_payload=100)
+    payload = '"' + "x" * 510 + '"'
+    session = after(max_payload=1024)
     assert session.receive_messages([f'42["x",{payload}]'] * 2, 0.0) == []
     assert isinstance(error_of(session.receive_messages(['42["x",1]'], 0.0)), LimitExceeded)
 
