@@ -1,1 +1,1 @@
-"""Placeholder caption."""
+"""Load and simulation: a venue to try things on."""

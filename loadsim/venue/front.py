@@ -29,7 +29,7 @@ from potrio.protocol.session import Session
 from potrio.seam import REAL, Seam
 from potrio.transport.accept import HttpRequest, accept
 
-__all__ = ["Front", "Page", "Peer", "is_loopback"]
+__all__ = ["JSON", "Front", "Page", "Peer", "is_loopback"]
 
 LOG: Final = logging.getLogger("loadsim.venue")
 

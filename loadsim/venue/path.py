@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from loadsim.venue.noise import Noise, mix
 
-__all__ = ["LEAF_S", "LEAF_TICKS", "LEVELS_S", "Span", "Walk", "leaf_ticks", "split"]
+__all__ = ["LEAF_S", "LEAF_TICKS", "LEVELS_S", "Path", "Span", "Walk", "leaf_ticks", "split"]
 
 LEVELS_S: Final = (86_400, 14_400, 3_600, 1_800, 900, 300, 60, 15, 5)
 """Seconds of a span at each level; each divides the one before, and together they make up every chart period."""

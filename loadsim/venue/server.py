@@ -31,7 +31,7 @@ from potrio.errors import ConfigError
 from potrio.protocol.server_session import ServerSession
 from potrio.seam import REAL, Seam
 
-__all__ = ["Venue", "open_venue", "tls_context"]
+__all__ = ["Venue", "lone", "open_venue", "tls_context"]
 
 PATH: Final = "/socket.io/"
 DELAYED_MAX: Final = 10_000

@@ -15,7 +15,7 @@ from potrio.errors import ConfigError
 from potrio.seam import REAL
 from potrio.secrets import Secret
 
-__all__ = ["target_options"]
+__all__ = ["read_ssid", "target_options"]
 
 SSID_VARIABLE = "POCKETOPTION_SSID"
 

@@ -20,7 +20,7 @@ from potrio.supervision.ledger import NOTHING
 from potrio.supervision.mailbox import Mailbox
 from potrio.supervision.runtime import Runtime
 
-__all__ = ["Attached", "Cell", "CellState", "StopMode", "Watcher"]
+__all__ = ["Attached", "Cell", "CellState", "StopMode", "Watcher", "type_of_message"]
 
 CellState = Literal["waiting", "starting", "running", "stopping", "backoff", "ended"]
 

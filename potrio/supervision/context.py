@@ -17,7 +17,7 @@ from potrio.supervision.inbox import Inbox
 from potrio.supervision.ref import Ref
 from potrio.supervision.timers import Timer
 
-__all__ = ["ActorTimer", "Context", "Down", "Watch"]
+__all__ = ["ActorTimer", "Context", "Directory", "Down", "Watch"]
 
 M = TypeVar("M")
 T = TypeVar("T")

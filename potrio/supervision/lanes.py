@@ -15,7 +15,7 @@ import trio
 from potrio.supervision.call import Call
 from potrio.supervision.mailbox_spec import Bounded, Lanes, Latest, MailboxSpec, Overflow, Unbounded
 
-__all__ = ["Lane", "Stamped", "content", "make_lane"]
+__all__ = ["ChannelLane", "Lane", "Stamped", "content", "make_lane"]
 
 
 class Stamped:

@@ -15,7 +15,7 @@ from potrio.supervision.child_spec import Key
 from potrio.supervision.events import Event
 from potrio.supervision.timers import Timers
 
-__all__ = ["MessageHook", "MessageTimes", "Observer", "Runtime"]
+__all__ = ["SLICE", "STUCK_EVERY", "MessageHook", "MessageTimes", "Observer", "Runtime"]
 
 LOG = logging.getLogger("potrio.supervision")
 

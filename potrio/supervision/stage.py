@@ -18,7 +18,7 @@ from potrio.supervision.region import Child, Waiter
 from potrio.supervision.runtime import Runtime
 from potrio.supervision.timers import Timer
 
-__all__ = ["Deadline", "Stage", "stack_of"]
+__all__ = ["Deadline", "Stage", "path_below", "stack_of"]
 
 STUCK_AFTER = 1.0
 """Seconds a cancelled child has to unwind before it is called stuck."""
