@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 EXCEPTIONS: dict[str, tuple[str, str]] = {
-    "potrio/__main__.py": (
         "tests/interop/test_bad_input.py",
         "one call; every command these tests run starts in it",
     ),
@@ -71,7 +70,6 @@ def test_init_files_only_reexport(root: Path, sources: list[Path]) -> None:
     ("source", "mirror"),
     [
         ("potrio/errors.py", "tests/test_errors.py"),
-        ("potrio/__main__.py", "tests/test_main.py"),
         ("potrio/protocol/messages/market.py", "tests/protocol/messages/test_market.py"),
         ("loadsim/venue/deals.py", "tests/loadsim/venue/test_deals.py"),
     ],
