@@ -88,6 +88,7 @@ def test_a_run_is_what_its_payloads_are_one_by_one(batches: list[list[Tick]]) ->
         [WIRE, b'["EURUSD_otc",1,1]'],
         [WIRE, b""],
         [b'[["A",1,2]],[["B",1,2]]'],
+        [b'[["A",1', b"2]]"],
         [b'[["A\\u0007",1,2]]'],
         [b'[["A",1,2]', b"]"],
         [b"[[", b"]]"],
@@ -98,9 +99,24 @@ def test_a_run_with_a_bad_payload_is_refused_as_a_whole(payloads: list[bytes]) -
         decode_tick_run(payloads)
 
 
-def test_a_run_is_guarded_against_nesting() -> None:
+@pytest.mark.parametrize("space", [b"", b" "])
+def test_a_run_is_guarded_against_nesting(space: bytes) -> None:
     with pytest.raises(LimitExceeded):
-        decode_tick_run([WIRE, b'[["A",1,2,' + b"[" * 1000])
+        decode_tick_run([WIRE, space + b'[["A",1,2,' + b"[" * 65 + b"]" * 65 + b"]]"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 500])
+def test_a_long_run_is_not_taken_for_deep(count: int) -> None:
+    assert decode_tick_run([WIRE] * count) == [TICK] * count
+    assert decode_tick_run([b" " + WIRE] * count) == [TICK] * count
+    assert decode_tick_run([WIRE[:-1] + b"," + WIRE[1:]] * count) == [TICK] * count * 2
+
+
+def test_a_symbol_that_looks_like_a_border() -> None:
+    odd = Tick("]],[[", 1.0, 2.0)
+    payloads = [encode(UpdateStream([odd]))[1] or b"", WIRE]
+
+    assert decode_tick_run(payloads) == [odd, TICK]
 
 
 # --- the history beside a subscription -------------------------------------------------------------------------------
