@@ -8,6 +8,17 @@ import sys
 import pytest
 
 
+HIDE = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hidden())
+"""
+"""Makes modules missing as they are where they have not been installed."""
+
+
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run a small program."""
     return subprocess.run(
@@ -17,22 +28,20 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(missing: str) -> None:
-    done = run(f"import sys; sys.modules[{missing!r}] = None; from potrio.__main__ import main; main()")
+    done = run(HIDE.format(names={missing}) + "from potrio.__main__ import main; main()")
 
     assert done.returncode == 1
     assert done.stderr == f"potrio: the command line needs {missing}: pip install 'potrio[cli]'\n"
 
 
 def test_another_missing_module_is_not_hidden() -> None:
-    done = run("import sys; sys.modules['potrio.cli.demo'] = None; from potrio.__main__ import main; main()")
+    done = run(HIDE.format(names={"potrio.cli.demo"}) + "from potrio.__main__ import main; main()")
 
     assert "ModuleNotFoundError" in done.stderr
 
 
 def test_the_package_itself_needs_neither() -> None:
-    done = run(
-        "import sys; sys.modules['click'] = sys.modules['rich'] = None; import potrio; print(potrio.__name__)"
-    )
+    done = run(HIDE.format(names={"click", "rich"}) + "import potrio; print(potrio.__name__)")
 
     assert done.stdout == "potrio\n", done.stderr
 

@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 
 EXCEPTIONS: dict[str, tuple[str, str]] = {
-        "tests/interop/test_bad_input.py",
-        "one call; every command these tests run starts in it",
-    ),
     "loadsim/__main__.py": ("tests/interop/test_bad_input.py", "one call; every venue process starts in it"),
     "potrio/actors/keys.py": (
         "tests/client/test_client.py",
