@@ -83,7 +83,9 @@ def json_values() -> st.SearchStrategy[Any]:
 
 def server_messages() -> st.SearchStrategy[Message]:
     """Any message a venue sends."""
-    return st.one_of([message_of(kind) for kind in (*(event.type for event in SERVER_EVENTS), Accepted, Refused)])
+    return st.one_of(
+        [message_of(kind) for kind in (*(event.type for event in SERVER_EVENTS), Accepted, Refused)]
+    )
 
 
 def client_messages() -> st.SearchStrategy[Message]:
