@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-
 HIDE = """
 import sys
 class Hidden:

@@ -15,24 +15,35 @@ from pathlib import Path
 import pytest
 import trustme
 
+from potrio.cli import main
+
 GOOD = '42["auth",{"session":"k3v9examplesession0demo0x1","isDemo":1,"uid":12345678,"platform":2}]'
 TAIL = "/socket.io/?EIO=4&transport=websocket"
 
 
-def potrio(*arguments: str, ssid: str | None = GOOD) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m potrio`` with an SSID in the environment."""
-    environment = {name: value for name, value in os.environ.items() if name != "POCKETOPTION_SSID"}
-    if ssid is not None:
-        environment["POCKETOPTION_SSID"] = ssid
-    return run("potrio", *arguments, environment=environment)
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def run(
-    module: str, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a module to its end."""
+@pytest.fixture
+def potrio(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run the command ``potrio`` in this process, with an SSID in the environment: ``potrio(*arguments, ssid=...)``."""
+
+    def command(*arguments: str, ssid: str | None = GOOD) -> subprocess.CompletedProcess[str]:
+        monkeypatch.delenv("POCKETOPTION_SSID", raising=False)
+        if ssid is not None:
+            monkeypatch.setenv("POCKETOPTION_SSID", ssid)
+        code = main.run(list(arguments))
+        output, errors = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, output, errors)
+
+    return command
+
+
+def run(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a module in a process of its own, to its end."""
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    everything = {**os.environ, **environment}
+    return subprocess.run(command, env=everything, capture_output=True, text=True, timeout=30, check=False)
 
 
 def check_one_line(done: subprocess.CompletedProcess[str], *words: str, code: int) -> None:
@@ -80,11 +91,11 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         ('42["ps"]', "ssid"),
     ],
 )
-def test_wrong_ssid(ssid: str | None, word: str) -> None:
+def test_wrong_ssid(potrio: Command, ssid: str | None, word: str) -> None:
     check_one_line(potrio("balance", "--url", f"ws://127.0.0.1:9{TAIL}", ssid=ssid), word, code=2)
 
 
-def test_an_ssid_file_that_is_not_there(tmp_path: Path) -> None:
+def test_an_ssid_file_that_is_not_there(potrio: Command, tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
 
     check_one_line(potrio("balance", "--ssid-file", missing), "nothing", code=2)
@@ -93,23 +104,30 @@ def test_an_ssid_file_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["", "x", "ftp://127.0.0.1/", "ws://", "ws://127.0.0.1:99999/", "ws://example.com/"]
 )
-def test_wrong_url(url: str) -> None:
+def test_wrong_url(potrio: Command, url: str) -> None:
     """The last one would carry the token in clear to another host."""
     check_one_line(potrio("balance", "--url", url), code=2)
 
 
-def test_wrong_region() -> None:
+def test_wrong_region(potrio: Command) -> None:
     check_one_line(potrio("balance", "--region", "atlantis"), "region", code=2)
 
 
-def test_closed_port() -> None:
+def test_in_a_process_of_its_own() -> None:
+    url = f"ws://127.0.0.1:9{TAIL}"
+
+    check_one_line(run("potrio", "balance", "--url", url, POCKETOPTION_SSID="hello"), "ssid", code=2)
+    check_one_line(run("potrio", "balance", "--url", url, POCKETOPTION_SSID=GOOD), "tcp", code=3)
+
+
+def test_closed_port(potrio: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
     check_one_line(potrio("balance", "--url", f"ws://127.0.0.1:{port}{TAIL}"), "tcp", code=3)
 
 
-def test_a_certificate_nobody_vouches_for() -> None:
+def test_a_certificate_nobody_vouches_for(potrio: Command) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -120,7 +138,7 @@ def test_a_certificate_nobody_vouches_for() -> None:
         check_one_line(potrio("balance", "--url", f"wss://127.0.0.1:{port}{TAIL}"), "tls", code=3)
 
 
-def test_tls_to_a_port_that_does_not_speak_it() -> None:
+def test_tls_to_a_port_that_does_not_speak_it(potrio: Command) -> None:
     with listening(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
         check_one_line(potrio("balance", "--url", f"wss://127.0.0.1:{port}{TAIL}"), "tls", code=3)
 
@@ -139,7 +157,7 @@ def test_tls_to_a_port_that_does_not_speak_it() -> None:
     ],
     ids=["nothing", "garbage", "ssh", "200", "redirect", "bare 101", "wrong key"],
 )
-def test_a_server_that_is_no_venue(answer: bytes) -> None:
+def test_a_server_that_is_no_venue(potrio: Command, answer: bytes) -> None:
     def reply(connection: socket.socket) -> None:
         connection.recv(65_536)
         connection.sendall(answer)
