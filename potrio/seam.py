@@ -62,7 +62,7 @@ class Seam:
         Cancelling stops waiting; the resolver's thread ends by itself.
         """
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(family, address) for family, _, _, _, address in found]
+        return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]  # (int, bytes): no IPv6
 
     async def connect_tcp(self, family: int, address: tuple[str | int, ...]) -> trio.abc.Stream:
         """Open a TCP connection to one resolved address.
