@@ -90,8 +90,7 @@ async def _serve_suite(suite: Suite, host: str, port: int) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line)
-    click.get_text_stream("stdout").flush()
+    click.echo(line)  # it flushes
 
 
 def run_until_interrupted(serve: Callable[[], Awaitable[None]]) -> None:
