@@ -172,6 +172,13 @@ def test_their_bytes_are_bounded_to_the_edge() -> None:
     assert isinstance(error_of(session.receive_messages(['42["x",1]'], 0.0)), LimitExceeded)
 
 
+def test_the_bytes_of_attachments_count_too() -> None:
+    header = '451-["x",{"_placeholder":true,"num":0}]'
+    session = after(max_payload=1024)
+    assert session.receive_messages([header, bytes(512)], 0.0) == []
+    assert isinstance(error_of(session.receive_messages([header, bytes(512)], 0.0)), LimitExceeded)
+
+
 def test_the_bounds_start_again_after_authentication() -> None:
     session = after("40", *['42["x"]'] * 32, AUTH)
     assert len(session.accept_auth(SUCCESS)) == 32

@@ -286,6 +286,11 @@ def test_what_no_one_may_send(value: SocketIOPacket) -> None:
         encode_socketio_packet(value)
 
 
+def test_the_longest_namespace_can_be_sent() -> None:
+    value = packet(T.CONNECT, namespace="/" + "x" * (NAMESPACE_CHARS_MAX - 1))
+    assert decode_socketio_packet(encode_socketio_packet(value)) == value
+
+
 def test_packets_show_no_payload() -> None:
     value = packet(T.EVENT, ack_id=3, name="auth", args=(b'"canary"',))
     assert repr(value) == "<EVENT / 'auth' ack_id=3 args=1 attachments=0>"
