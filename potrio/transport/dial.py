@@ -16,6 +16,7 @@ Redirects are not followed, proxies of the environment are not used, compression
 from __future__ import annotations
 
 import math
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -256,7 +257,11 @@ def _words(error: BaseException) -> str:
             return f"the port does not speak TLS ({error.reason})"
         case ssl.SSLError():
             return str(error.reason or error)
+        case OSError() if error.errno is not None and error.errno > 0:
+            return os.strerror(error.errno)  # without trio's prefix; the target is in the error already
         case OSError():
-            return error.strerror or str(error) or type(error).__name__
+            return (
+                error.strerror or str(error) or type(error).__name__
+            )  # a resolver's own numbers are negative
         case _:
             return str(error) or type(error).__name__

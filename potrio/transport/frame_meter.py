@@ -114,10 +114,10 @@ class FrameMeter:
         if self._message_bytes > self._message_max:
             self.fault = LimitExceeded("the length of a WebSocket message", self._message_max)
         elif self._fragments > self._fragments_max:
-            self.fault = LimitExceeded("the number of frames of a WebSocket message", self._fragments_max)
+            self.fault = LimitExceeded("the count of frames in a WebSocket message", self._fragments_max)
         elif self._empty_fragments > self._empty_fragments_max:
             self.fault = LimitExceeded(
-                "the number of empty frames of a WebSocket message", self._empty_fragments_max
+                "the count of empty frames in a WebSocket message", self._empty_fragments_max
             )
 
     def _count_control(self, now: float) -> None:

@@ -59,6 +59,7 @@ class FramedTransport:
             None  # set by a receiver that leaves while aclose() waits for it
         )
         self._ending = Ending()
+        self._closing = False  # by aclose(): what still comes is thrown away
         self._write_error: ConnectionBroken | None = None
         self._shut: trio.Event | None = (
             None  # there once the shutting down has begun, set when the stream is closed
@@ -113,7 +114,7 @@ class FramedTransport:
             messages, answer_due = self._take(data)
             if answer_due:
                 await self._write_replies()
-            if messages and self._shut is None:
+            if messages and not self._closing:
                 return messages
 
     def _take(self, data: bytes | bytearray) -> tuple[list[Message], bool]:
@@ -184,6 +185,8 @@ class FramedTransport:
                 self._codec.send_messages(messages)
                 await self._write_messages()
                 self._messages_sent += len(messages)
+                if not messages:
+                    await trio.lowlevel.checkpoint()  # every call is one, and nothing was written
             finally:
                 self._write_lock.release()
         finally:
@@ -233,6 +236,7 @@ class FramedTransport:
                 await self._shut.wait()
             await trio.lowlevel.checkpoint()
             return
+        self._closing = True
         self._ending.set(closed_here())
         await self._shut_down(code, reason)
 

@@ -60,12 +60,15 @@ def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
         )
     if not URL_CHARS.fullmatch(url):
         raise ConfigError("url", "there is a space or a control character in it")
+    # urlsplit's own words quote the URL, user name and password included: they are not passed on.
     try:
         parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError("url", "the host is malformed") from None
+    try:
         port = parts.port
-    except ValueError as error:
-        # urlsplit names the fault ("Invalid IPv6 URL", "Port could not be cast ..."); the port is no secret.
-        raise ConfigError("url", f"bad host or port: {error}") from None
+    except ValueError:
+        raise ConfigError("url", "the port must be a number from 1 to 65535") from None
     if parts.scheme not in ("ws", "wss"):
         raise ConfigError(
             "url", f"the scheme must be wss (or ws on this machine), not {parts.scheme or 'nothing'!r}"
@@ -76,7 +79,7 @@ def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
     if parts.fragment or url.endswith("#"):
         raise ConfigError("url", "a fragment (#) has no place in it")
     if port == 0:
-        raise ConfigError("url", "port 0 cannot be connected to")
+        raise ConfigError("url", "the port must be a number from 1 to 65535")
     host = _checked_host(parts)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not PATH_CHARS.fullmatch(path):

@@ -13,6 +13,7 @@ from typing import NoReturn, cast
 import trio
 import trio_websocket
 from wsproto.utilities import ProtocolError as WsprotoError
+from wsproto.utilities import RemoteProtocolError as WsprotoRemoteError
 
 from potrio.errors import ConnectionBroken, UpgradeRejected
 from potrio.limits import CLIENT_MESSAGE_MAX, CLOSE_TIMEOUT, READ_MAX
@@ -21,6 +22,7 @@ from potrio.seam import REAL, Seam
 from potrio.transport.base import Transport, TransportStatistics
 from potrio.transport.ending import Ending, closed_here, fresh
 from potrio.transport.target import Target
+from potrio.transport.upgrade import not_a_handshake
 from potrio.transport.ws_guard import GuardedStream, Reader
 
 __all__ = ["TrioWebSocketTransport", "open_trio_websocket"]
@@ -95,6 +97,8 @@ class TrioWebSocketTransport:
             for message in messages:
                 await self._connection.send_message(message)
                 sent += 1
+            if not messages:
+                await trio.lowlevel.checkpoint()  # every call is one, and nothing was written
         except (trio_websocket.ConnectionClosed, WsprotoError) as error:
             self._cannot_send(error)
         except BaseException:
@@ -240,11 +244,14 @@ async def _handshake(
     if isinstance(guarded.fault, UpgradeRejected):
         raise guarded.fault
     if reader.crash is not None:
-        # The library tried to answer a bad 101 as if it were the server: the real fault is the context of that.
-        words = reader.crash.__context__ or reader.crash
-        raise UpgradeRejected(
-            str(target), f"the server's 101 is not a WebSocket handshake ({words})", 101
-        ) from reader.crash
-    raise UpgradeRejected(
-        str(target), str(guarded.failure or "the connection was closed")
-    ) from guarded.failure
+        raise not_a_handshake(str(target), _first_fault(reader.crash)) from reader.crash
+    reason = str(guarded.failure or "the connection was closed")
+    raise UpgradeRejected(str(target), reason) from guarded.failure
+
+
+def _first_fault(crash: BaseException) -> BaseException:
+    """Find what was wrong with the 101: the library tries to answer it as if it were the server, and fails at that."""
+    error: BaseException | None = crash
+    while error is not None and not isinstance(error, WsprotoRemoteError):
+        error = error.__context__
+    return error or crash

@@ -19,7 +19,7 @@ from wsproto.utilities import ProtocolError as WsprotoError
 from potrio.errors import ConfigError, UpgradeRejected
 from potrio.transport.target import Target
 
-__all__ = ["DEFAULT_HEADERS", "ClientUpgrade", "check_response", "request_headers"]
+__all__ = ["DEFAULT_HEADERS", "ClientUpgrade", "check_response", "not_a_handshake", "request_headers"]
 
 DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Origin": "https://pocketoption.com",
@@ -82,6 +82,13 @@ def check_response(head: bytes, target: str) -> None:
     raise UpgradeRejected(target, f"the server answered HTTP {status}{phrase}{hint}", status)
 
 
+def not_a_handshake(target: str, fault: BaseException) -> UpgradeRejected:
+    """Say what is wrong with a 101; wsproto's text may quote the server, so it is shown escaped."""
+    words = repr(str(fault))[1:-1]
+    reason = f"the server's 101 is not a WebSocket handshake ({words})"
+    return UpgradeRejected(target, reason, HTTPStatus.SWITCHING_PROTOCOLS)
+
+
 class ClientUpgrade:
     """One upgrade: send ``request``, then hand the response head to `receive_head`."""
 
@@ -108,8 +115,7 @@ class ClientUpgrade:
             events = list(self._wsproto.events())
         except (WsprotoError, UnicodeError) as error:
             # wsproto decodes some header values without a guard of its own.
-            reason = f"the server's 101 is not a WebSocket handshake ({error})"
-            raise UpgradeRejected(self._target, reason, HTTPStatus.SWITCHING_PROTOCOLS) from error
+            raise not_a_handshake(self._target, error) from error
         if not (len(events) == 1 and isinstance(events[0], AcceptConnection)):
             raise UpgradeRejected(
                 self._target, "the server's 101 is incomplete", HTTPStatus.SWITCHING_PROTOCOLS

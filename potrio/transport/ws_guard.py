@@ -80,6 +80,7 @@ class GuardedStream(trio.abc.Stream):
         self._unread = b""
         self._writing = False
         self._close_sent = False
+        self._after_close = 0
 
     # --- what the library calls --------------------------------------------------------------------------------------
 
@@ -102,8 +103,9 @@ class GuardedStream(trio.abc.Stream):
             except trio.BrokenResourceError as error:
                 self.failure = self.failure or lost(error)
                 raise
-            if not data:
-                return data
+            self._after_close += len(data) if self.local_close else 0
+            if not data or self._after_close > CLOSE_DRAIN_MAX:
+                return b""
             self.reads += 1
             self.bytes_received += len(data)
             passed = self.meter.receive_data(data, self._seam.now())
