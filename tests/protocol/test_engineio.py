@@ -143,6 +143,23 @@ def test_bad_fields_are_refused(change: dict) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sid": "x" * 256},
+        {"pingInterval": 1},
+        {"pingInterval": 86_400_000},
+        {"pingTimeout": 1},
+        {"pingTimeout": 86_400_000},
+        {"maxPayload": 1024},
+        {"padding": "x" * (HANDSHAKE_CHARS_MAX - len(msgspec.json.encode(GOOD | {"padding": ""})))},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_the_edges_are_taken(change: dict) -> None:
+    decode_handshake(msgspec.json.encode(GOOD | change).decode())
+
+
 @pytest.mark.parametrize("missing", ["sid", "pingInterval", "pingTimeout"])
 def test_missing_fields_are_refused(missing: str) -> None:
     fields = {name: value for name, value in GOOD.items() if name != missing}
@@ -170,6 +187,8 @@ def test_a_deep_handshake_is_refused() -> None:
 def test_a_handshake_cannot_be_made_wrong() -> None:
     with pytest.raises(ValueError, match="pingInterval"):
         Handshake("s", ping_interval_ms=0)
+    with pytest.raises(AttributeError):
+        Handshake("s").sid = "t"
 
 
 @given(st.text())
