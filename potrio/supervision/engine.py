@@ -104,6 +104,9 @@ class Engine(Regions):
             self.stop_mode = self.stop_mode or "pause"
             for row in tuple(self.table):
                 row.status = "down"
+                if row.region is not None:
+                    row.region.close()
+                    row.region = None
                 if row.dynamic or row.spec.restart == "temporary":
                     self.gone(row, Exit("killed"))
                 self.resolve(row, ready=None, error=ActorDead(row.cell.path))
@@ -205,7 +208,7 @@ class Engine(Regions):
             return  # it goes on through our own nursery, and ends us too
         if told:
             self.after_stop(row, exit)
-        elif self.closing is not None:
+        elif self.closing is not None or row.want == "end":
             self.report_crash(row, exit, "stop")
             self.put_down(row, exit)
         elif row.first and not (exit.kind == "normal" and row.spec.restart != "permanent"):

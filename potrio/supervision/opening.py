@@ -62,10 +62,10 @@ class Root:
                     exit = await self.supervise()
                     nursery.cancel_scope.cancel(reason=f"{self.cell.path} has ended")
         finally:
-            self.cell.bury(exit)
             self.finished.set()
             if self.failure is not None:
                 self.body_scope.cancel(reason=str(self.failure))
+            self.cell.bury(exit)
 
     async def supervise(self) -> Exit:
         """Run the root supervisor; its giving up is kept as a value. Cancelling cuts the whole tree."""

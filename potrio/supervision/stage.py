@@ -97,6 +97,8 @@ class Stage:
     def tell(self, row: Child) -> None:
         """Ask a child to stop, as is wanted of it: for good, or to be started again."""
         cell = row.cell
+        if cell.scope is None:
+            return  # it has ended by itself just now; its exit is on the agenda
         row.status = "stopping"
         cell.ask_to_stop("end" if row.want == "end" else "pause")
         if self.runtime.observers:

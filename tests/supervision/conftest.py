@@ -1,0 +1,109 @@
+"""Virtual time and shuffled scheduling for the supervision tests. The only file that touches trio's private names."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio._core._run as trio_run
+from trio.testing import MockClock
+
+SHUFFLES = 50
+"""How often a test marked ``shuffled`` runs, each time with the tasks of every batch in another order."""
+
+DEADLOCK = 10**6
+"""Virtual seconds after which nothing will ever happen any more: a test that hangs fails at once."""
+
+
+@contextmanager
+def schedule_of(seed: int) -> Iterator[None]:
+    """Let trio order the tasks of every batch by this seed."""
+    generator, allowed = trio_run._r, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    trio_run._r = random.Random(seed)
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    try:
+        yield
+    finally:
+        trio_run._r = generator
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = allowed
+
+
+def run_seeded(fn: Callable[..., Any], seed: int, **kwargs: Any) -> Any:
+    """Run an async function once, in virtual time, with the schedule of a seed."""
+
+    async def limited() -> Any:
+        with trio.fail_after(DEADLOCK):
+            return await fn(**kwargs)
+
+    with schedule_of(seed):
+        return trio.run(limited, clock=MockClock(autojump_threshold=0))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"shuffled: {SHUFFLES} runs in virtual time, each with its own task order"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Turn async tests marked ``shuffled`` into plain ones that run them many times."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("shuffled"):
+            assert inspect.iscoroutinefunction(item.obj), f"{item.name} is marked shuffled but is not async"
+            item.obj = shuffle(item.obj)
+
+
+def shuffle(fn: Callable[..., Any]) -> Callable[..., None]:
+    """Make a test that runs an async one with many schedules, and says with which it failed."""
+
+    @functools.wraps(fn)
+    def many(**kwargs: Any) -> None:
+        for seed in range(SHUFFLES):
+            try:
+                run_seeded(fn, seed, **kwargs)
+            except BaseException as error:
+                error.add_note(f"with the schedule of seed {seed}")
+                raise
+
+    return many
+
+
+@pytest.fixture
+def seeded() -> Callable[..., Any]:
+    """``seeded(fn, seed, **kwargs)``: run an async function once in virtual time, with the schedule of a seed."""
+    return run_seeded
+
+
+@pytest.fixture
+def steps() -> Callable[..., list[str]]:
+    """``steps(log, ChildStarted, ...)``: these events of a log, as ``"ChildStarted a 1"``."""
+
+    def pick(log: Iterable[Any], *types: type) -> list[str]:
+        return [
+            f"{type(event).__name__} {event.path.rpartition('/')[2]} {getattr(event, 'incarnation', '')}".rstrip()
+            for event in log
+            if not types or isinstance(event, types)
+        ]
+
+    return pick
+
+
+@pytest.fixture
+def check_books() -> Callable[[Any], None]:
+    """Check the law of every mailbox in a tree: each message is handled, dead, queued or in hand."""
+
+    def check(node: Any) -> None:
+        box = node.mailbox
+        if box is not None:
+            assert box.accepted == box.handled + box.dead_letters + box.depth + box.in_hand, node
+        for child in node.children:
+            check(child)
+
+    return check
