@@ -136,6 +136,13 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         assert "Traceback" not in errors
 
 
+def test_help_names_the_commands() -> None:
+    code, out, _ = failed("--help")
+    assert code == 0
+    assert "venue" in out
+    assert "conformance" in out
+
+
 def test_options_overrule_the_file(start: Start, tmp_path: Path) -> None:
     config = tmp_path / "venue.toml"
     config.write_text("seed = 3\noffset_s = 0\nping_interval_ms = 500\n")
