@@ -111,7 +111,7 @@ class LimitExceeded(RemoteProtocolError):
     """The peer sent too much, too many or too deep: ``what`` exceeded ``limit``."""
 
     def __init__(self, what: str, limit: float, close_code: int = 1009) -> None:
-        super().__init__(f"{what} exceeds the limit of {limit:g}", close_code)
+        super().__init__(f"{what} exceeds the limit of {limit:.12g}", close_code)
         self.args = (what, limit, close_code)
         self.what = what
         self.limit = limit

@@ -37,7 +37,9 @@ from potrio.protocol.candles import Candle, parse_timeframe
 from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.ssid import Ssid
+from potrio.secrets import Secret
 from potrio.supervision.opening import open_supervisor
+from potrio.supervision.ref import Ref
 from potrio.supervision.supervisor import Supervisor
 from potrio.supervision.tree import Node
 
@@ -49,7 +51,7 @@ VALID_FOR_S = 2.0
 
 @asynccontextmanager
 async def open_client(
-    ssid: str | Config | Ssid, *, url: str | None = None, **options: object
+    ssid: str | Secret | Ssid | Config, *, url: str | None = None, **options: object
 ) -> AsyncGenerator[Client, None]:
     """Open a client: connected, authenticated, and with the first snapshot (balance, assets) folded in.
 
@@ -68,6 +70,7 @@ async def open_client(
         RequestTimeout: connected, but the venue never told balance and assets.
         ClientFailed: the client died while the block ran; ``__cause__`` is what of.
     """
+    ssid = Secret(ssid) if isinstance(ssid, str) else ssid  # out of tracebacks that capture locals (P8)
     config = ssid if isinstance(ssid, Config) else Config(ssid=ssid, url=url, **options)  # type: ignore[arg-type]  # checked below
     if isinstance(ssid, Config) and (url is not None or options):
         raise ConfigError("config", "give either a Config or single options, not both")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from potrio.actors.history import LoadPage
 from potrio.actors.keys import HISTORY
 from potrio.client.tree import Shared
@@ -48,13 +50,13 @@ async def load_candles(
     empty = 0
     for _ in range(HISTORY_PAGES_MAX):
         window_s = min(PAGE_CANDLES, count - len(found)) * period_s
-        # One bucket more on either side: the later one shows that the last candle is complete, the earlier one that
-        # the first is.
+        # One bucket more on either side: the later one so that a tick on the boundary closes the last candle, the
+        # earlier one so that the first candle is known from its first tick on.
         end_stamp = int(clock.to_stamp(boundary)) + period_s - 1
         reply = await history.ask(LoadPage(asset, period_s, end_stamp, window_s + 2 * period_s))
         fresh = [
             candle
-            for candle in candles_of(reply, period_s, clock.zone_s)
+            for candle in candles_of(reply, period_s, clock.zone_s, boundary)
             if boundary - window_s <= candle.time < boundary
         ]
         found.update((candle.time, candle) for candle in fresh)
@@ -67,10 +69,16 @@ async def load_candles(
     raise HistoryShort(len(found), count)
 
 
-def candles_of(reply: HistoryPeriod, period_s: int, zone_s: int) -> list[Candle]:
-    """The candles of one page in UTC, also where the venue answered with ticks (short periods)."""
+def candles_of(reply: HistoryPeriod, period_s: int, zone_s: int, boundary: int) -> list[Candle]:
+    """The candles of one page in UTC, also where the venue answered with ticks (short periods).
+
+    The newest row counts as complete where it is the bucket that ends at ``boundary``; an older one means that the
+    venue's history lags behind its stream, and then its newest row may be a part of its bucket.
+    """
     if reply.ticks:
         ticks = [TickRow(tick.time - zone_s, tick.price) for tick in reply.ticks]
         return from_ticks(ticks, period_s, zone_s=zone_s)
     candles, _bad = from_rows(reply.candles, period_s, zone_s=zone_s)
+    if candles and candles[-1].time == boundary - period_s:
+        candles[-1] = msgspec.structs.replace(candles[-1], complete=True)
     return candles

@@ -1,0 +1,93 @@
+"""A venue beside the client, in the same trio run, over real sockets, with time that runs ten times as fast."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+
+from loadsim.venue import Fault, FaultKind, Venue, VenueConfig, open_venue
+from potrio import Client, Config, open_client
+from potrio.seam import Seam
+
+UID = 4711
+SSID = f'42["auth",{{"session":"a0test0session0of0potrio0x","isDemo":1,"uid":{UID},"platform":2}}]'
+LIVE_SSID = SSID.replace('"isDemo":1', '"isDemo":0')
+ASSET, OTHER = "EURUSD_otc", "GBPUSD_otc"
+SPEED = 10.0
+EPOCH = 1_770_000_000.0
+TEST_DEADLINE_S = 150.0
+
+
+class FastSeam(Seam):
+    """Real sockets; a wall clock that keeps step with trio's, which runs fast."""
+
+    def wall(self) -> float:
+        return EPOCH + trio.current_time()
+
+
+SEAM = FastSeam()
+
+
+@pytest.fixture
+def fast_clock():
+    """pytest-trio takes this as the clock of the test's run."""
+    return trio.testing.MockClock(rate=SPEED)
+
+
+@pytest.fixture(params=["framed", "trio-websocket"])
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+async def venue(fast_clock):
+    async with open_venue(VenueConfig(seed=3), seam=SEAM) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(venue, transport):
+    """Open a client of that venue: ``async with connect() as client``."""
+
+    @asynccontextmanager
+    async def opened(ssid: str = SSID, **options):
+        config = Config(ssid=ssid, url=venue.url, transport=transport, seam=SEAM, **options)
+        with trio.fail_after(TEST_DEADLINE_S):
+            async with open_client(config) as client:
+                yield client
+
+    return opened
+
+
+def hurt(venue: Venue, kind: FaultKind, **options) -> None:
+    """Let something go wrong: at once, or when the event it names passes."""
+    fault = Fault(kind=kind, **options)
+    if fault.is_immediate:
+        venue.exchange.hurt_at_once([fault])
+    else:
+        venue.exchange.plan.add((fault,))
+
+
+async def until(condition, within: float = 60.0) -> None:
+    """Wait until something is true; ``within`` is the fast clock's seconds."""
+    with trio.fail_after(within):
+        while not condition():
+            await trio.sleep(0.02 * SPEED)
+
+
+def orders_at(venue: Venue) -> dict[str, int]:
+    """How often the venue saw each request id."""
+    return {str(request_id): count for request_id, count in venue.stats()["orders"].items()}
+
+
+def balance_at(venue: Venue) -> float:
+    """The account's balance on the venue's books."""
+    return next(a["balance"] for a in venue.stats()["accounts"] if a["uid"] == UID)
+
+
+def crash(client: Client, name: str) -> None:
+    """Make an actor's next message one that it cannot handle."""
+    client.supervisor.ref(name).tell(object())

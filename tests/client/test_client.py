@@ -1,0 +1,376 @@
+"""The client against a venue over real sockets, on both transports: reading, and how it opens and closes."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import trio
+
+from loadsim.venue import FaultKind
+from potrio import (
+    AuthError,
+    Client,
+    ClientClosed,
+    ConfigError,
+    ConnectError,
+    ConnectRefused,
+    Gap,
+    HistoryShort,
+    LinkPhase,
+    NotConnected,
+    RequestError,
+    SsidError,
+    UpgradeRejected,
+    open_client,
+)
+
+from .conftest import ASSET, EPOCH, OTHER, SEAM, SSID, UID, hurt, until
+
+
+async def test_an_open_client_knows_balance_assets_and_account(connect):
+    async with connect() as client:
+        assert client.phase is LinkPhase.READY
+        assert client.balance == Decimal(50_000)
+        assert client.is_demo
+        assert not client.stale
+        assert len(client.assets) >= 170
+        assert client.assets[ASSET].payout > 0
+
+
+async def test_candles_are_exactly_as_many_as_asked_for_oldest_first(connect):
+    async with connect() as client:
+        for timeframe, period, count in (("1m", 60, 100), ("5m", 300, 7), ("1m", 60, 333), ("1d", 86400, 3)):
+            candles = await client.candles(ASSET, timeframe, count)
+            assert len(candles) == count
+            times = [candle.time for candle in candles]
+            assert times == list(range(times[0], times[0] + count * period, period))
+            assert times[-1] + period <= EPOCH + trio.current_time()
+            assert all(c.low <= min(c.open, c.close) <= max(c.open, c.close) <= c.high for c in candles)
+            assert all(candle.complete for candle in candles)
+
+
+async def test_candles_of_seconds_are_built_from_ticks(connect):
+    async with connect() as client:
+        candles = await client.candles(ASSET, "5s", 50)
+        assert len(candles) == 50
+        assert {candle.time % 5 for candle in candles} == {0}
+
+
+async def test_candles_end_where_they_are_told_to(connect):
+    end = datetime.fromtimestamp(EPOCH - 86_400 * 3 + 30, UTC)
+    async with connect() as client:
+        candles = await client.candles(ASSET, "1m", 10, end)
+        assert candles[-1].time + 60 == int(EPOCH - 86_400 * 3 + 30) // 60 * 60
+        assert candles == await client.candles(ASSET, 60, 10, end)
+
+
+async def test_more_candles_than_there_are_is_an_error_that_says_how_many(connect):
+    async with connect() as client:
+        long_ago = datetime(2015, 1, 1, tzinfo=UTC)
+        with pytest.raises(HistoryShort) as caught:
+            await client.candles(ASSET, "1m", 10, long_ago)
+        assert (caught.value.have, caught.value.want) == (0, 10)
+
+
+async def test_equal_requests_share_one_on_the_wire(connect, venue):
+    async with connect() as client:
+        end = datetime.fromtimestamp(EPOCH - 600, UTC)
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(client.candles, ASSET, "1m", 20, end)
+        assert venue.stats()["events_received"]["loadHistoryPeriod"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (("NOSUCH",), "asset"),
+        ((ASSET, "7m"), "timeframe"),
+        ((ASSET, "1m", 0), "count"),
+        ((ASSET, "1m", 1.5), "count"),
+        ((ASSET, "1m", 5, datetime(2026, 1, 1)), "end"),  # noqa: DTZ001  # a naive time is the point
+    ],
+)
+async def test_bad_questions_are_named(connect, arguments, path):
+    async with connect() as client:
+        with pytest.raises(ConfigError) as caught:
+            await client.candles(*arguments)
+        assert caught.value.path == path
+
+
+async def test_ticks_come_in_order_and_in_utc(connect):
+    async with connect() as client, client.ticks(ASSET, OTHER) as stream:
+        seen = [await stream.receive() for _ in range(12)]
+        assert {tick.asset for tick in seen} == {ASSET, OTHER}
+        for asset in (ASSET, OTHER):
+            times = [tick.timestamp for tick in seen if tick.asset == asset]
+            assert times == sorted(times)
+        assert abs(seen[-1].timestamp - SEAM.wall()) < 3
+        assert seen[-1].time.tzinfo is UTC
+        assert abs((client.venue_time() - seen[-1].time).total_seconds()) < 3
+
+
+async def test_readers_share_a_subscription_and_the_last_one_ends_it(connect, venue):
+    async with connect() as client:
+        async with client.ticks(ASSET) as first:
+            async with client.ticks(ASSET) as second:
+                await first.receive()
+                await second.receive()
+            await first.receive()
+            assert venue.stats()["events_received"].get("unSubscribeSymbol", 0) == 0
+        await until(lambda: venue.stats()["events_received"].get("unSubscribeSymbol", 0) == 1)
+        assert venue.stats()["events_received"]["changeSymbol"] == 1
+
+
+async def test_a_fifth_asset_is_refused_before_it_ends_the_first(connect, venue):
+    otc = ("EURUSD_otc", "GBPUSD_otc", "AUDCAD_otc", "USDJPY_otc")
+    async with connect() as client, client.ticks(*otc):
+        with pytest.raises(RequestError, match="streams 4 assets"):
+            async with client.ticks("AUDUSD_otc"):
+                pass
+        async with client.ticks(otc[0]):
+            pass
+
+
+@pytest.mark.parametrize("assets", [(), ("NOSUCH",)])
+async def test_streams_of_nothing_are_refused(connect, assets):
+    async with connect() as client:
+        with pytest.raises(ConfigError):
+            async with client.ticks(*assets):
+                pass
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_rejected_ssid_is_terminal_and_tried_once(connect, venue):
+    hurt(venue, FaultKind.REJECT_AUTH, count=None)
+    with pytest.raises(AuthError, match="NotAuthorized"):
+        async with connect():
+            pass
+    connections = venue.stats()["connections"]
+    assert (connections["opened"], connections["rejected"]) == (1, 1)
+
+
+async def test_a_bare_41_is_a_rejection(connect, venue):
+    hurt(venue, FaultKind.BARE_41, event="auth")
+    with pytest.raises(AuthError):
+        async with connect():
+            pass
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", '42["auth",{"session":"x"}]'])
+async def test_an_ssid_that_is_none_is_named_before_anything_is_sent(connect, venue, text):
+    with pytest.raises(SsidError):
+        async with connect(text):
+            pass
+    assert venue.stats()["connections"]["opened"] == 0
+
+
+async def test_a_closed_port_is_one_typed_error(transport, fast_clock):
+    with pytest.raises(ConnectRefused) as caught:
+        async with open_client(SSID, url="ws://127.0.0.1:9/socket.io/", transport=transport):
+            pass
+    assert caught.value.stage == "tcp"
+
+
+async def test_a_refused_upgrade_is_one_typed_error(connect, venue):
+    hurt(venue, FaultKind.REFUSE_CONNECTION, count=None)
+    with pytest.raises(UpgradeRejected) as caught:
+        async with connect():
+            pass
+    assert caught.value.status == 503
+
+
+async def test_a_server_of_another_kind_is_one_typed_error(transport, fast_clock):
+    async def garbage(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"220 mail.example ESMTP\r\n")
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, garbage, 0)
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(ConnectError):
+            async with open_client(SSID, url=f"ws://127.0.0.1:{port}/", transport=transport):
+                pass
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("stage", ["http", "engine.io"])
+async def test_a_silent_server_ends_with_the_stage_it_was_silent_at(transport, fast_clock, venue, stage):
+    if stage == "http":
+
+        async def serve(stream: trio.SocketStream) -> None:
+            await trio.sleep_forever()
+
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(trio.serve_tcp, serve, 0)
+            url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+            with pytest.raises(ConnectError) as caught:
+                async with open_client(SSID, url=url, transport=transport, handshake_timeout_s=2.0):
+                    pass
+            nursery.cancel_scope.cancel()
+    else:
+        hurt(venue, FaultKind.HALF_OPEN, event="auth")
+        with pytest.raises(ConnectError) as caught:
+            async with open_client(SSID, url=venue.url, transport=transport, seam=SEAM, handshake_timeout_s=2.0):
+                pass
+        stage = "auth"
+    assert caught.value.stage == stage
+
+
+async def test_the_kind_of_account_is_the_venues_word(connect, venue):
+    book = venue.exchange
+    assert book is not None
+    async with connect() as client:
+        assert client.is_demo
+    live = SSID.replace('"isDemo":1', '"isDemo":0')
+    with pytest.raises((ConfigError, AuthError)):
+        async with connect(live.replace("a0test0session0of0potrio0x", "short")):
+            pass
+
+
+async def test_options_beside_a_config_are_refused(venue):
+    from potrio import Config
+
+    with pytest.raises(ConfigError):
+        async with open_client(Config(ssid=SSID), url=venue.url):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"transport": "pigeon"}, "transport"),
+        ({"handshake_timeout_s": math.nan}, "handshake_timeout_s"),
+        ({"url": "ws://127.0.0.1:1/", "region": "eu"}, "region"),
+        ({"region": "atlantis"}, "region"),
+    ],
+)
+async def test_a_bad_option_is_named(options, path):
+    with pytest.raises(ConfigError) as caught:
+        async with open_client(SSID, **options):
+            pass
+    assert caught.value.path == path
+
+
+# --- closing ---------------------------------------------------------------------------------------------------------
+
+
+async def test_closing_closes(connect, venue):
+    before = trio.lowlevel.current_statistics().tasks_living
+    async with connect() as client:
+        await client.candles(ASSET, "1m", 5)
+    await until(lambda: venue.stats()["connections"]["now"] == 0)
+    await until(lambda: trio.lowlevel.current_statistics().tasks_living <= before)
+    with pytest.raises(ClientClosed):
+        await client.candles(ASSET, "1m", 5)
+    with pytest.raises(ClientClosed):
+        await client.place(ASSET, "call", 1, duration=60)
+    assert client.phase is LinkPhase.CLOSED
+
+
+async def test_the_venue_is_told_goodbye(connect, venue):
+    async with connect():
+        pass
+    await until(lambda: venue.stats()["connections"]["closed"] == 1)
+    assert "connection" not in str(venue.stats()["connections"]["closes"]).lower()
+
+
+async def test_a_waiting_reader_is_ended_with_the_client(connect):
+    async with trio.open_nursery() as nursery:
+        async with connect() as client:
+            manager = client.ticks("EURUSD_otc")
+            stream = await manager.__aenter__()
+
+            async def read() -> None:
+                async for _ in stream:
+                    pass
+
+            nursery.start_soon(read)
+            await trio.sleep(1)
+    await manager.__aexit__(None, None, None)
+
+
+async def test_the_users_own_exception_leaves_unwrapped(connect):
+    class Mine(Exception):
+        pass
+
+    with pytest.raises(Mine):
+        async with connect():
+            raise Mine
+
+
+async def test_cancelling_closes_in_time(connect, venue):
+    with trio.move_on_after(3) as scope:
+        async with connect():
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    await until(lambda: venue.stats()["connections"]["now"] == 0)
+
+
+async def test_cancelling_the_opening_leaves_nothing(connect, venue):
+    for delay in (0.0, 0.05, 0.1, 0.2, 0.4):
+        with trio.move_on_after(delay):
+            async with connect():
+                pass
+        await until(lambda: venue.stats()["connections"]["now"] == 0)
+
+
+async def test_reading_a_balance_that_was_never_told_is_an_error(connect):
+    async with connect() as client:
+        client._shared.account.balance = None
+        with pytest.raises(NotConnected):
+            _ = client.balance
+
+
+async def test_nothing_shows_the_session(connect):
+    async with connect() as client:
+        shown = repr(client) + repr(client.statistics()) + repr(client.history) + repr(client.tree())
+        assert "a0test0session" not in shown
+        assert str(UID) in repr(client)
+
+
+async def test_counters_are_the_venues(connect, venue):
+    async with connect() as client:
+        await client.candles(ASSET, "1m", 300)
+        async with client.ticks(ASSET) as stream:
+            for _ in range(5):
+                assert not isinstance(await stream.receive(), Gap)
+
+        def equal() -> bool:
+            ours, theirs = client.statistics(), venue.stats()
+            frames = theirs["frames"]
+            return (
+                ours.messages_sent == frames["text_received"] + frames["binary_received"]
+                and ours.messages_received == frames["text_sent"] + frames["binary_sent"]
+                and ours.events_sent == theirs["events_received"]
+                and ours.events_received == theirs["events_sent"]
+            )
+
+        await until(equal)
+
+
+async def test_two_clients_do_not_mix(connect, venue):
+    other = SSID.replace(f'"uid":{UID}', '"uid":4712')
+    async with connect() as one, connect(other) as two:
+        handle = await one.place(ASSET, "call", 100, duration=5)
+        await handle.opened()
+        await until(lambda: one.balance == 49_900)
+        assert two.balance == 50_000
+        assert two.external_deals == {}
+
+
+async def test_the_tree_shows_every_actor(connect):
+    async with connect() as client:
+        names = str(client.tree())
+        for name in ("monitor", "order_book", "history", "connection", "pinger", "router", "users"):
+            assert name in names
+
+
+def test_a_client_is_made_by_open_client_only():
+    assert "__aenter__" not in vars(Client)
