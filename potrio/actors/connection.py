@@ -11,6 +11,7 @@ import math
 import ssl
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import trio
@@ -84,7 +85,7 @@ def lane(message: ConnectionMessage) -> int:
             return 0
         case SubmitOrder():
             return 1
-        case Transmit():
+        case _:
             return 2
 
 
@@ -142,7 +143,7 @@ class _Driver:
 
     # --- what others ask for (never waits) ---------------------------------------------------------------------------
 
-    def handle(self, message: ConnectionMessage) -> None:
+    def handle(self, message: ConnectionMessage | Any) -> None:
         match message:
             case Transmit(message=event, epoch=epoch):
                 stale = epoch is not None and epoch != self.link.epoch
@@ -157,6 +158,8 @@ class _Driver:
             case Resync(reason=reason):
                 if self.link.ready:
                     self.drop(ConnectionBroken(reason))
+            case _:
+                raise AssertionError(f"the connection has no use for a {type(message).__name__}")
 
     def submit(self, order: SubmitOrder) -> None:
         now = self.seam.now()

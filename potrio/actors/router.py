@@ -15,7 +15,7 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.feeds import Feeds, TickStream
-from potrio.actors.keys import CONNECTION, HISTORY, ORDER_BOOK
+from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit
 from potrio.errors import RemoteProtocolError, RequestError
 from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT
@@ -133,12 +133,14 @@ class _Routes:
                 self.batch(message)
             case LinkUp():
                 self.to_order_book(message)
+                self.ctx.lookup(MONITOR).tell(message)
                 self.restore(message.epoch)
             case LinkLost():
                 self.feeds.lost()
                 self.account.lost()
                 self.to_order_book(message)
                 self.ctx.lookup(HISTORY).tell(message)
+                self.ctx.lookup(MONITOR).tell(message)
             case Call(msg=Subscribe(stream=stream, assets=assets)) as call:
                 self.subscribe(stream, assets, call)
             case Unsubscribe(stream=stream):

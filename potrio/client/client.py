@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 
 import trio
 
 from potrio.actors.connection import LinkSettings
 from potrio.actors.evidence import OrderIntent
-from potrio.actors.keys import ORDER_BOOK, ROUTER
+from potrio.actors.keys import MONITOR, ORDER_BOOK, ROUTER
 from potrio.actors.link import LinkCounters, LinkPhase
 from potrio.actors.monitor import Fact, Statistics, statistics
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
@@ -38,6 +39,7 @@ from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
+from potrio.supervision.events import ChildCrashed, Event, RestartScheduled
 from potrio.supervision.opening import open_supervisor
 from potrio.supervision.ref import Ref
 from potrio.supervision.supervisor import Supervisor
@@ -90,6 +92,7 @@ async def open_client(
     client: Client | None = None
     try:
         async with open_supervisor(client_tree(settings, shared)) as running:
+            running.observe(partial(report_crash, running))
             await shared.link.wait_ready()
             client = Client(config, parsed, shared, running)
             await client.wait_snapshot()
@@ -371,6 +374,12 @@ class Client:
     def _check_asset(self, asset: str) -> None:
         if asset not in self.assets:
             raise ConfigError("asset", f"{asset!r} is not among the venue's {len(self.assets)} assets")
+
+
+def report_crash(running: Supervisor, event: Event) -> None:
+    """Let the monitor know of crashes and restarts, its own included."""
+    if isinstance(event, ChildCrashed | RestartScheduled):
+        running.ref(MONITOR).tell(event)
 
 
 def overflow_gap(dropped: int) -> Tick | Gap:

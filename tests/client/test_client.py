@@ -27,10 +27,10 @@ from potrio import (
     open_client,
 )
 
-from .conftest import ASSET, EPOCH, OTHER, SEAM, SSID, UID, hurt, until
+from .conftest import ASSET, EPOCH, OTHER, PORT, SSID, UID, hurt, until
 
 
-async def test_an_open_client_knows_balance_assets_and_account(connect):
+async def test_an_open_client_knows_balance_assets_and_account(autojump_clock, connect):
     async with connect() as client:
         assert client.phase is LinkPhase.READY
         assert client.balance == Decimal(50_000)
@@ -40,7 +40,7 @@ async def test_an_open_client_knows_balance_assets_and_account(connect):
         assert client.assets[ASSET].payout > 0
 
 
-async def test_candles_are_exactly_as_many_as_asked_for_oldest_first(connect):
+async def test_candles_are_exactly_as_many_as_asked_for_oldest_first(autojump_clock, connect):
     async with connect() as client:
         for timeframe, period, count in (("1m", 60, 100), ("5m", 300, 7), ("1m", 60, 333), ("1d", 86400, 3)):
             candles = await client.candles(ASSET, timeframe, count)
@@ -52,14 +52,14 @@ async def test_candles_are_exactly_as_many_as_asked_for_oldest_first(connect):
             assert all(candle.complete for candle in candles)
 
 
-async def test_candles_of_seconds_are_built_from_ticks(connect):
+async def test_candles_of_seconds_are_built_from_ticks(autojump_clock, connect):
     async with connect() as client:
         candles = await client.candles(ASSET, "5s", 50)
         assert len(candles) == 50
         assert {candle.time % 5 for candle in candles} == {0}
 
 
-async def test_candles_end_where_they_are_told_to(connect):
+async def test_candles_end_where_they_are_told_to(autojump_clock, connect):
     end = datetime.fromtimestamp(EPOCH - 86_400 * 3 + 30, UTC)
     async with connect() as client:
         candles = await client.candles(ASSET, "1m", 10, end)
@@ -67,7 +67,7 @@ async def test_candles_end_where_they_are_told_to(connect):
         assert candles == await client.candles(ASSET, 60, 10, end)
 
 
-async def test_more_candles_than_there_are_is_an_error_that_says_how_many(connect):
+async def test_more_candles_than_there_are_is_an_error_that_says_how_many(autojump_clock, connect):
     async with connect() as client:
         long_ago = datetime(2015, 1, 1, tzinfo=UTC)
         with pytest.raises(HistoryShort) as caught:
@@ -75,7 +75,7 @@ async def test_more_candles_than_there_are_is_an_error_that_says_how_many(connec
         assert (caught.value.have, caught.value.want) == (0, 10)
 
 
-async def test_equal_requests_share_one_on_the_wire(connect, venue):
+async def test_equal_requests_share_one_on_the_wire(autojump_clock, connect, venue):
     async with connect() as client:
         end = datetime.fromtimestamp(EPOCH - 600, UTC)
         async with trio.open_nursery() as nursery:
@@ -91,29 +91,29 @@ async def test_equal_requests_share_one_on_the_wire(connect, venue):
         ((ASSET, "7m"), "timeframe"),
         ((ASSET, "1m", 0), "count"),
         ((ASSET, "1m", 1.5), "count"),
-        ((ASSET, "1m", 5, datetime(2026, 1, 1)), "end"),  # noqa: DTZ001  # a naive time is the point
+        ((ASSET, "1m", 5, datetime(2026, 1, 1)), "end"),  # a naive time is the point
     ],
 )
-async def test_bad_questions_are_named(connect, arguments, path):
+async def test_bad_questions_are_named(autojump_clock, connect, arguments, path):
     async with connect() as client:
         with pytest.raises(ConfigError) as caught:
             await client.candles(*arguments)
         assert caught.value.path == path
 
 
-async def test_ticks_come_in_order_and_in_utc(connect):
+async def test_ticks_come_in_order_and_in_utc(autojump_clock, connect, network):
     async with connect() as client, client.ticks(ASSET, OTHER) as stream:
         seen = [await stream.receive() for _ in range(12)]
         assert {tick.asset for tick in seen} == {ASSET, OTHER}
         for asset in (ASSET, OTHER):
             times = [tick.timestamp for tick in seen if tick.asset == asset]
             assert times == sorted(times)
-        assert abs(seen[-1].timestamp - SEAM.wall()) < 3
+        assert abs(seen[-1].timestamp - network.wall()) < 3
         assert seen[-1].time.tzinfo is UTC
         assert abs((client.venue_time() - seen[-1].time).total_seconds()) < 3
 
 
-async def test_readers_share_a_subscription_and_the_last_one_ends_it(connect, venue):
+async def test_readers_share_a_subscription_and_the_last_one_ends_it(autojump_clock, connect, venue):
     async with connect() as client:
         async with client.ticks(ASSET) as first:
             async with client.ticks(ASSET) as second:
@@ -125,7 +125,7 @@ async def test_readers_share_a_subscription_and_the_last_one_ends_it(connect, ve
         assert venue.stats()["events_received"]["changeSymbol"] == 1
 
 
-async def test_a_fifth_asset_is_refused_before_it_ends_the_first(connect, venue):
+async def test_a_fifth_asset_is_refused_before_it_ends_the_first(autojump_clock, connect, venue):
     otc = ("EURUSD_otc", "GBPUSD_otc", "AUDCAD_otc", "USDJPY_otc")
     async with connect() as client, client.ticks(*otc):
         with pytest.raises(RequestError, match="streams 4 assets"):
@@ -136,7 +136,7 @@ async def test_a_fifth_asset_is_refused_before_it_ends_the_first(connect, venue)
 
 
 @pytest.mark.parametrize("assets", [(), ("NOSUCH",)])
-async def test_streams_of_nothing_are_refused(connect, assets):
+async def test_streams_of_nothing_are_refused(autojump_clock, connect, assets):
     async with connect() as client:
         with pytest.raises(ConfigError):
             async with client.ticks(*assets):
@@ -146,7 +146,7 @@ async def test_streams_of_nothing_are_refused(connect, assets):
 # --- opening ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejected_ssid_is_terminal_and_tried_once(connect, venue):
+async def test_a_rejected_ssid_is_terminal_and_tried_once(autojump_clock, connect, venue):
     hurt(venue, FaultKind.REJECT_AUTH, count=None)
     with pytest.raises(AuthError, match="NotAuthorized"):
         async with connect():
@@ -155,7 +155,7 @@ async def test_a_rejected_ssid_is_terminal_and_tried_once(connect, venue):
     assert (connections["opened"], connections["rejected"]) == (1, 1)
 
 
-async def test_a_bare_41_is_a_rejection(connect, venue):
+async def test_a_bare_41_is_a_rejection(autojump_clock, connect, venue):
     hurt(venue, FaultKind.BARE_41, event="auth")
     with pytest.raises(AuthError):
         async with connect():
@@ -163,21 +163,21 @@ async def test_a_bare_41_is_a_rejection(connect, venue):
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", '42["auth",{"session":"x"}]'])
-async def test_an_ssid_that_is_none_is_named_before_anything_is_sent(connect, venue, text):
+async def test_an_ssid_that_is_none_is_named_before_anything_is_sent(autojump_clock, connect, venue, text):
     with pytest.raises(SsidError):
         async with connect(text):
             pass
     assert venue.stats()["connections"]["opened"] == 0
 
 
-async def test_a_closed_port_is_one_typed_error(transport, fast_clock):
+async def test_a_closed_port_is_one_typed_error(autojump_clock, transport):
     with pytest.raises(ConnectRefused) as caught:
         async with open_client(SSID, url="ws://127.0.0.1:9/socket.io/", transport=transport):
             pass
     assert caught.value.stage == "tcp"
 
 
-async def test_a_refused_upgrade_is_one_typed_error(connect, venue):
+async def test_a_refused_upgrade_is_one_typed_error(autojump_clock, connect, venue):
     hurt(venue, FaultKind.REFUSE_CONNECTION, count=None)
     with pytest.raises(UpgradeRejected) as caught:
         async with connect():
@@ -185,7 +185,7 @@ async def test_a_refused_upgrade_is_one_typed_error(connect, venue):
     assert caught.value.status == 503
 
 
-async def test_a_server_of_another_kind_is_one_typed_error(transport, fast_clock):
+async def test_a_server_of_another_kind_is_one_typed_error(autojump_clock, transport):
     async def garbage(stream: trio.SocketStream) -> None:
         await stream.receive_some()
         await stream.send_all(b"220 mail.example ESMTP\r\n")
@@ -201,29 +201,35 @@ async def test_a_server_of_another_kind_is_one_typed_error(transport, fast_clock
 
 
 @pytest.mark.parametrize("stage", ["http", "engine.io"])
-async def test_a_silent_server_ends_with_the_stage_it_was_silent_at(transport, fast_clock, venue, stage):
+async def test_a_silent_server_ends_with_the_stage_it_was_silent_at(
+    autojump_clock, transport, network, venue, stage
+):
     if stage == "http":
 
         async def serve(stream: trio.SocketStream) -> None:
             await trio.sleep_forever()
 
         async with trio.open_nursery() as nursery:
-            listeners = await nursery.start(trio.serve_tcp, serve, 0)
-            url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+            nursery.start_soon(trio.serve_listeners, serve, await network.listen_tcp("127.0.0.1", PORT + 1))
+            url = f"ws://127.0.0.1:{PORT + 1}/"
             with pytest.raises(ConnectError) as caught:
-                async with open_client(SSID, url=url, transport=transport, handshake_timeout_s=2.0):
+                async with open_client(
+                    SSID, url=url, transport=transport, seam=network, handshake_timeout_s=2.0
+                ):
                     pass
             nursery.cancel_scope.cancel()
     else:
         hurt(venue, FaultKind.HALF_OPEN, event="auth")
         with pytest.raises(ConnectError) as caught:
-            async with open_client(SSID, url=venue.url, transport=transport, seam=SEAM, handshake_timeout_s=2.0):
+            async with open_client(
+                SSID, url=venue.url, transport=transport, seam=network, handshake_timeout_s=2.0
+            ):
                 pass
         stage = "auth"
     assert caught.value.stage == stage
 
 
-async def test_the_kind_of_account_is_the_venues_word(connect, venue):
+async def test_the_kind_of_account_is_the_venues_word(autojump_clock, connect, venue):
     book = venue.exchange
     assert book is not None
     async with connect() as client:
@@ -234,7 +240,7 @@ async def test_the_kind_of_account_is_the_venues_word(connect, venue):
             pass
 
 
-async def test_options_beside_a_config_are_refused(venue):
+async def test_options_beside_a_config_are_refused(autojump_clock, venue):
     from potrio import Config
 
     with pytest.raises(ConfigError):
@@ -251,7 +257,7 @@ async def test_options_beside_a_config_are_refused(venue):
         ({"region": "atlantis"}, "region"),
     ],
 )
-async def test_a_bad_option_is_named(options, path):
+async def test_a_bad_option_is_named(autojump_clock, options, path):
     with pytest.raises(ConfigError) as caught:
         async with open_client(SSID, **options):
             pass
@@ -261,7 +267,7 @@ async def test_a_bad_option_is_named(options, path):
 # --- closing ---------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_closes(connect, venue):
+async def test_closing_closes(autojump_clock, connect, venue):
     before = trio.lowlevel.current_statistics().tasks_living
     async with connect() as client:
         await client.candles(ASSET, "1m", 5)
@@ -274,29 +280,28 @@ async def test_closing_closes(connect, venue):
     assert client.phase is LinkPhase.CLOSED
 
 
-async def test_the_venue_is_told_goodbye(connect, venue):
+async def test_the_venue_is_told_goodbye(autojump_clock, connect, venue):
     async with connect():
         pass
     await until(lambda: venue.stats()["connections"]["closed"] == 1)
     assert "connection" not in str(venue.stats()["connections"]["closes"]).lower()
 
 
-async def test_a_waiting_reader_is_ended_with_the_client(connect):
-    async with trio.open_nursery() as nursery:
-        async with connect() as client:
-            manager = client.ticks("EURUSD_otc")
-            stream = await manager.__aenter__()
+async def test_a_waiting_reader_is_ended_with_the_client(autojump_clock, connect):
+    async with trio.open_nursery() as nursery, connect() as client:
+        manager = client.ticks("EURUSD_otc")
+        stream = await manager.__aenter__()
 
-            async def read() -> None:
-                async for _ in stream:
-                    pass
+        async def read() -> None:
+            async for _ in stream:
+                pass
 
-            nursery.start_soon(read)
-            await trio.sleep(1)
+        nursery.start_soon(read)
+        await trio.sleep(1)
     await manager.__aexit__(None, None, None)
 
 
-async def test_the_users_own_exception_leaves_unwrapped(connect):
+async def test_the_users_own_exception_leaves_unwrapped(autojump_clock, connect):
     class Mine(Exception):
         pass
 
@@ -305,7 +310,7 @@ async def test_the_users_own_exception_leaves_unwrapped(connect):
             raise Mine
 
 
-async def test_cancelling_closes_in_time(connect, venue):
+async def test_cancelling_closes_in_time(autojump_clock, connect, venue):
     with trio.move_on_after(3) as scope:
         async with connect():
             await trio.sleep_forever()
@@ -313,7 +318,7 @@ async def test_cancelling_closes_in_time(connect, venue):
     await until(lambda: venue.stats()["connections"]["now"] == 0)
 
 
-async def test_cancelling_the_opening_leaves_nothing(connect, venue):
+async def test_cancelling_the_opening_leaves_nothing(autojump_clock, connect, venue):
     for delay in (0.0, 0.05, 0.1, 0.2, 0.4):
         with trio.move_on_after(delay):
             async with connect():
@@ -321,21 +326,21 @@ async def test_cancelling_the_opening_leaves_nothing(connect, venue):
         await until(lambda: venue.stats()["connections"]["now"] == 0)
 
 
-async def test_reading_a_balance_that_was_never_told_is_an_error(connect):
+async def test_reading_a_balance_that_was_never_told_is_an_error(autojump_clock, connect):
     async with connect() as client:
         client._shared.account.balance = None
         with pytest.raises(NotConnected):
             _ = client.balance
 
 
-async def test_nothing_shows_the_session(connect):
+async def test_nothing_shows_the_session(autojump_clock, connect):
     async with connect() as client:
         shown = repr(client) + repr(client.statistics()) + repr(client.history) + repr(client.tree())
         assert "a0test0session" not in shown
         assert str(UID) in repr(client)
 
 
-async def test_counters_are_the_venues(connect, venue):
+async def test_counters_are_the_venues(autojump_clock, connect, venue):
     async with connect() as client:
         await client.candles(ASSET, "1m", 300)
         async with client.ticks(ASSET) as stream:
@@ -355,7 +360,7 @@ async def test_counters_are_the_venues(connect, venue):
         await until(equal)
 
 
-async def test_two_clients_do_not_mix(connect, venue):
+async def test_two_clients_do_not_mix(autojump_clock, connect, venue):
     other = SSID.replace(f'"uid":{UID}', '"uid":4712')
     async with connect() as one, connect(other) as two:
         handle = await one.place(ASSET, "call", 100, duration=5)
@@ -365,7 +370,7 @@ async def test_two_clients_do_not_mix(connect, venue):
         assert two.external_deals == {}
 
 
-async def test_the_tree_shows_every_actor(connect):
+async def test_the_tree_shows_every_actor(autojump_clock, connect):
     async with connect() as client:
         names = str(client.tree())
         for name in ("monitor", "order_book", "history", "connection", "pinger", "router", "users"):

@@ -14,7 +14,7 @@ from potrio.limits import ORDER_ACK_TIMEOUT
 from .conftest import ASSET, LIVE_SSID, OTHER, balance_at, hurt, orders_at, until
 
 
-async def test_an_order_opens_settles_and_moves_the_balance(connect, venue):
+async def test_an_order_opens_settles_and_moves_the_balance(autojump_clock, connect, venue):
     async with connect() as client:
         handle = await client.place(ASSET, Side.CALL, Decimal("10.50"), duration=5)
         deal = await handle.opened()
@@ -25,20 +25,24 @@ async def test_an_order_opens_settles_and_moves_the_balance(connect, venue):
         assert handle.state is OrderState.SETTLED
         match result:
             case Won():
-                assert result.profit == (Decimal("10.50") * deal.percent_profit / 100).quantize(Decimal("0.01"))
+                assert result.profit == (Decimal("10.50") * deal.percent_profit / 100).quantize(
+                    Decimal("0.01")
+                )
             case Lost():
                 assert result.profit == Decimal("-10.50")
             case Draw():
                 assert result.profit == 0
         await until(lambda: client.balance == 50_000 + result.profit)
-        assert float(client.balance) == balance_at(venue)
+        assert client.balance == balance_at(venue)
         assert orders_at(venue) == {handle.request_id: 1}
 
 
-async def test_parallel_orders_each_get_their_own_answer(connect, venue):
+async def test_parallel_orders_each_get_their_own_answer(autojump_clock, connect, venue):
     async with connect() as client:
         assets = [asset.symbol for asset in client.assets.values() if asset.is_active and asset.is_otc][:8]
-        handles = {asset: await client.place(asset, "put", 5 + n, duration=5) for n, asset in enumerate(assets)}
+        handles = {
+            asset: await client.place(asset, "put", 5 + n, duration=5) for n, asset in enumerate(assets)
+        }
         for n, (asset, handle) in enumerate(handles.items()):
             deal = await handle.opened()
             assert (deal.asset, deal.amount) == (asset, 5 + n)
@@ -47,7 +51,7 @@ async def test_parallel_orders_each_get_their_own_answer(connect, venue):
         assert set(orders_at(venue).values()) == {1}
 
 
-async def test_two_orders_on_one_asset_wait_for_each_other(connect, venue):
+async def test_two_orders_on_one_asset_wait_for_each_other(autojump_clock, connect, venue):
     async with connect() as client:
         one = await client.place(ASSET, "call", 10, duration=5)
         two = await client.place(ASSET, "call", 10, duration=5)
@@ -55,7 +59,7 @@ async def test_two_orders_on_one_asset_wait_for_each_other(connect, venue):
         assert orders_at(venue) == {one.request_id: 1, two.request_id: 1}
 
 
-async def test_a_refusal_is_typed_and_goes_to_the_right_order(connect, venue):
+async def test_a_refusal_is_typed_and_goes_to_the_right_order(autojump_clock, connect, venue):
     hurt(venue, FaultKind.REFUSE, error="MARKET_BUSY")
     async with connect() as client:
         one = await client.place(ASSET, "call", 10, duration=5)
@@ -69,7 +73,7 @@ async def test_a_refusal_is_typed_and_goes_to_the_right_order(connect, venue):
         await other.opened()
 
 
-async def test_the_venues_own_limit_reaches_the_caller(connect, venue):
+async def test_the_venues_own_limit_reaches_the_caller(autojump_clock, connect, venue):
     async with connect() as first, connect() as second:
         assets = [asset.symbol for asset in first.assets.values() if asset.is_active and asset.is_otc]
         for asset in assets[:10]:
@@ -100,7 +104,7 @@ async def test_the_venues_own_limit_reaches_the_caller(connect, venue):
     ],
 )
 async def test_an_order_that_cannot_be_right_is_denied_before_it_is_sent(
-    connect, venue, asset, side, amount, duration, said
+    autojump_clock, connect, venue, asset, side, amount, duration, said
 ):
     async with connect() as client:
         with pytest.raises(OrderDenied, match=said):
@@ -108,14 +112,14 @@ async def test_an_order_that_cannot_be_right_is_denied_before_it_is_sent(
         assert orders_at(venue) == {}
 
 
-async def test_a_closed_market_is_denied(connect):
+async def test_a_closed_market_is_denied(autojump_clock, connect):
     async with connect() as client:
         closed = next(asset.symbol for asset in client.assets.values() if not asset.is_active)
         with pytest.raises(OrderDenied, match="closed"):
             await client.place(closed, "call", 1, duration=60)
 
 
-async def test_a_live_account_must_be_armed(connect, venue):
+async def test_a_live_account_must_be_armed(autojump_clock, connect, venue):
     async with connect(LIVE_SSID.replace("a0test0session0of0potrio0x", PHP)) as client:
         assert not client.is_demo
         with pytest.raises(OrderDenied, match="arm_live"):
@@ -131,7 +135,7 @@ PHP = (
 )
 
 
-async def test_the_same_id_gives_the_same_handle(connect, venue):
+async def test_the_same_id_gives_the_same_handle(autojump_clock, connect, venue):
     async with connect() as client:
         one = await client.place(ASSET, "call", 10, duration=60, request_id="mine-1")
         again = await client.place(ASSET, "call", 10, duration=60, request_id="mine-1")
@@ -142,13 +146,13 @@ async def test_the_same_id_gives_the_same_handle(connect, venue):
         assert orders_at(venue) == {"mine-1": 1}
 
 
-async def test_trade_is_place_and_result(connect):
+async def test_trade_is_place_and_result(autojump_clock, connect):
     async with connect() as client:
         result = await client.trade(ASSET, "call", 10, duration=5)
         assert isinstance(result, Won | Lost | Draw)
 
 
-async def test_cancelling_trade_names_the_order_that_lives_on(connect, venue):
+async def test_cancelling_trade_names_the_order_that_lives_on(autojump_clock, connect, venue):
     async with connect() as client:
         with trio.move_on_after(1):
             await client.trade(ASSET, "call", 10, duration=60, request_id="mine-2")
@@ -160,7 +164,7 @@ async def test_cancelling_trade_names_the_order_that_lives_on(connect, venue):
 
 
 @pytest.mark.parametrize("lost", ["successopenOrder", "successcloseOrder"])
-async def test_a_lost_answer_is_made_up_for_by_the_venues_lists(connect, venue, lost):
+async def test_a_lost_answer_is_made_up_for_by_the_venues_lists(autojump_clock, connect, venue, lost):
     hurt(venue, FaultKind.LOSE, event=lost)
     async with connect() as client:
         handle = await client.place(ASSET, "call", 10, duration=30)
@@ -169,7 +173,9 @@ async def test_a_lost_answer_is_made_up_for_by_the_venues_lists(connect, venue, 
         assert orders_at(venue) == {handle.request_id: 1}
 
 
-async def test_an_order_the_venue_never_heard_is_unknown_then_void_and_never_sent_again(connect, venue):
+async def test_an_order_the_venue_never_heard_is_unknown_then_void_and_never_sent_again(
+    autojump_clock, connect, venue
+):
     hurt(venue, FaultKind.LOSE_REQUEST, event="openOrder")
     async with connect() as client:
         handle = await client.place(ASSET, "call", 10, duration=120)
@@ -184,8 +190,10 @@ async def test_an_order_the_venue_never_heard_is_unknown_then_void_and_never_sen
         assert client.balance == 50_000
 
 
-@pytest.mark.parametrize("event", ["successopenOrder", "successcloseOrder", "updateClosedDeals", "updateOpenedDeals"])
-async def test_an_answer_told_twice_counts_once(connect, venue, event):
+@pytest.mark.parametrize(
+    "event", ["successopenOrder", "successcloseOrder", "updateClosedDeals", "updateOpenedDeals"]
+)
+async def test_an_answer_told_twice_counts_once(autojump_clock, connect, venue, event):
     hurt(venue, FaultKind.DUPLICATE, event=event, count=None)
     async with connect() as client:
         handle = await client.place(ASSET, "call", 10, duration=5)
@@ -194,7 +202,7 @@ async def test_an_answer_told_twice_counts_once(connect, venue, event):
         assert handle.anomalies == ()
 
 
-async def test_closing_the_client_ends_the_waiting_and_says_that_the_fate_is_open(connect):
+async def test_closing_the_client_ends_the_waiting_and_says_that_the_fate_is_open(autojump_clock, connect):
     async with trio.open_nursery() as nursery:
         caught: list[Exception] = []
         async with connect() as client:
