@@ -150,9 +150,9 @@ class MemoryTransport:
         )
 
     def _end(self, error: ConnectionClosed) -> None:
+        """End this side; both always end together, so a sender that waits at the other's inbox wakes up too."""
         self._ending.set(error)
         self._changed.unpark_all()
-        self._peer._changed.unpark_all()  # a sender of ours may wait there
 
     def _count(self, size: int, frames: int) -> None:
         self._bytes_sent += size

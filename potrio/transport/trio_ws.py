@@ -69,7 +69,7 @@ class TrioWebSocketTransport:
                 self._ending.check()
             message = await self._connection.get_message()
         except trio_websocket.ConnectionClosed:
-            self._end()
+            await self._end()
         finally:
             self._receiving = False
         self._messages_received += 1
@@ -156,8 +156,12 @@ class TrioWebSocketTransport:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    def _end(self) -> NoReturn:
+    async def _end(self) -> NoReturn:
         """Note and raise how the connection ended, when the library has said that it did."""
+        if self._connection.closed is None:
+            # No reason yet: its reader is on its way out, because of a crash perhaps, and says why when it is there.
+            with trio.CancelScope(shield=True, deadline=self._seam.now() + self._close_timeout):
+                await self._reader.ended.wait()
         self._ending.set(self._guarded.end_error())
         self._ending.check()
         raise AssertionError("unreachable: the end has just been noted")

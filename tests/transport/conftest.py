@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import trio
@@ -357,3 +358,39 @@ def end_of() -> Callable[[Transport], Awaitable[PotrioError]]:
             return error
 
     return end_of
+
+
+# --- dialling that must fail -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fails(kind: TransportKind) -> Callable[..., Awaitable[PotrioError]]:
+    """``error = await fails(type, url, ...)``: dialling raises exactly that, and leaves nothing behind."""
+
+    async def fails(error_type: type[PotrioError], url: str, **options: Any) -> PotrioError:
+        async with _no_leaks():
+            with pytest.raises(error_type) as caught:
+                async with dial(url, kind=kind, **options):
+                    pytest.fail("connected")
+        assert type(caught.value) is error_type
+        return caught.value
+
+    return fails
+
+
+@pytest.fixture
+def answering() -> Callable[..., Handler]:
+    """``answering(*parts, then=...)``: a server that reads a request, answers with these bytes, and closes or stays."""
+
+    def answering(*parts: bytes, then: str = "close") -> Handler:
+        async def handler(stream: trio.abc.Stream) -> None:
+            await _read_request(stream)
+            for part in parts:
+                await stream.send_all(part)
+            if then == "stay":
+                while await stream.receive_some():
+                    pass
+
+        return handler
+
+    return answering

@@ -212,6 +212,17 @@ async def test_what_is_not_a_message_is_refused_and_nothing_is_sent(open_pair, b
         assert client.statistics().messages_sent == 1
 
 
+async def test_a_send_cancelled_before_it_begins_does_no_harm(open_pair):
+    async with open_pair() as (client, server):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.send(["ghost"])
+        assert scope.cancelled_caught
+        await client.send(["next"])
+
+        assert await receive_all(server, 1) == ["next"]
+
+
 async def test_send_cancelled_at_each_step_sends_all_or_nothing_or_ends(open_pair, cancelled_at):
     for step in range(1, STEPS_MAX):
         async with open_pair() as (client, server):

@@ -192,6 +192,20 @@ async def test_a_failed_write_does_not_hide_what_can_still_be_read():
         await transport.receive()
 
 
+async def test_a_pong_that_fails_does_not_hide_what_can_still_be_read():
+    transport, ours, theirs = against_bytes()
+
+    async def break_down():
+        raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
+
+    hold_writes(ours, break_down)
+    for message in (b"\x81\x03one\x89\x01p", b"\x81\x04last"):
+        await theirs.send_all(message)
+        assert await transport.receive() in (["one"], ["last"])
+    with pytest.raises(ConnectionBroken, match="Broken pipe"):
+        await transport.send(["x"])
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +293,22 @@ async def test_closing_leaves_the_reading_to_the_receiver_and_takes_over_when_it
     assert trio.current_time() == pytest.approx(1.2)
     with pytest.raises(ConnectionClosed):
         await transport.receive()
+
+
+async def test_what_comes_after_our_close_is_thrown_away(autojump_clock):
+    transport, _, theirs = against_bytes("server")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def receive():
+            with pytest.raises(ConnectionClosed) as caught:
+                await transport.receive()
+            assert type(caught.value) is ConnectionClosed
+
+        nursery.start_soon(transport.aclose)
+        await trio.testing.wait_all_tasks_blocked()
+        await theirs.send_all(b"\x81\x81\0\0\0\0x")
+    assert transport.statistics().messages_received == 1
 
 
 async def test_a_bad_close_code_does_not_keep_the_stream_open():
