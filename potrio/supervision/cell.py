@@ -258,13 +258,12 @@ class Cell:
         """End for good: free the name, account for every message, tell askers, senders and watchers."""
         if self.state == "ended":
             return
-        stopping = self.box.refuse_as == "stopping" or self.stop_asked is not None
         self.state = "ended"
         self.exit = exit
         self.runtime.unregister(self.spec.key, self)
         if self.own is not None:
             self.own.bury_children(exit)
-        self.box.bury("stopping" if stopping else "dead")
+        self.box.bury("stopping" if exit.kind in ("shutdown", "killed") else "dead")
         for pending in tuple(self.calls or ()):
             pending.fail(ActorDead(self.path))
         self.snapshot = None

@@ -161,13 +161,18 @@ class Mailbox(MailboxQueue):
         """
         if self.in_hand is not NOTHING:
             self.finish()
-        if self.ending == "now" or (self.ending is not None and not self.depth):
+        if self.ending == "now" or (self.ending is not None and (self.suspended or not self.depth)):
             raise InboxEnded
         if self.suspended:
             self.report_idle()
             raise trio.WouldBlock
         while True:
-            item, attempts = self.find(where)
+            try:
+                item, attempts = self.find(where)
+            except trio.WouldBlock:
+                if self.ending is not None:
+                    raise InboxEnded from None  # nothing new will come
+                raise
             if self.hand(item, attempts):
                 return self.in_hand
 

@@ -287,11 +287,11 @@ class MailboxQueue(Ledger):
         if self.in_hand is not NOTHING:
             self.finish()
         while True:
+            if self.ending == "now" or (self.ending is not None and self.suspended):
+                raise InboxEnded
             if self.suspended:
                 self.report_idle()
                 raise trio.WouldBlock
-            if self.ending == "now":
-                raise InboxEnded
             try:
                 message, attempts = self._pop()
             except trio.WouldBlock:

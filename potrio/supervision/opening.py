@@ -90,7 +90,7 @@ class Root:
         Cancelling has no effect: the wait is bounded by the children's deadlines.
         """
         self.request_stop()
-        interrupt: KeyboardInterrupt | None = None
+        first: KeyboardInterrupt | None = None
         while not self.finished.is_set():
             try:
                 with trio.CancelScope(shield=True):
@@ -98,10 +98,12 @@ class Root:
             except KeyboardInterrupt as error:
                 if interrupted:
                     self.hard.cancel(reason="second interrupt")
-                interrupted = True
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+                else:
+                    interrupted = True
+                    first = error
+        if first is not None:
+            self.body_error = first
+            raise first
 
     def border(self, group: BaseExceptionGroup[BaseException] | None) -> BaseException | None:
         """Work out what to raise: what came out of the nursery, and the failure of the tree."""

@@ -269,7 +269,6 @@ async def test_A5_an_exit_of_an_old_incarnation_is_ignored(autojump_clock) -> No
         await trio.sleep(1)
         engine = sup._engine
         cell = engine.table.get("a").cell
-        stale = sup.tree().children[0]
         engine.post(engine.on_exit, cell, 1, stale_exit(), ValueError("late news"))
         await trio.sleep(1)
         assert incarnations(sup) == {"a": 2}
