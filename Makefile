@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 VENV := .venv
 PEERS := .venv-peers
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 T ?= tests
 UV := $(shell command -v uv 2>/dev/null)
@@ -28,7 +29,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers demo test check fix types layers lint bench docs clean
+.PHONY: help install peers bench-peers demo test check fix types layers lint bench docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +51,15 @@ $(PEERS)/.installed: tests/interop/requirements.txt tests/interop/clients.txt
 	$(call pip_install,$(PEERS)) --no-deps -r tests/interop/clients.txt
 	@touch $@
 
+bench-peers: $(BENCH)/.installed  ## make .venv-bench: what the benchmarks compare with
+
+$(BENCH)/.installed: benchmarks/requirements.txt tests/interop/clients.txt
+	$(need_python)
+	@$(call make_venv,$(BENCH))
+	$(call pip_install,$(BENCH)) -r benchmarks/requirements.txt
+	$(call pip_install,$(BENCH)) --no-deps -r tests/interop/clients.txt
+	@touch $@
+
 demo: install  ## the main job: a venue in its own process, a supervised client trading on it
 	$(BIN)/python -m potrio demo
 
@@ -68,7 +78,7 @@ layers: install  ## the import contracts
 
 check: lint types layers docs test  ## everything a merge needs
 
-bench: install  ## measure against peers in the same run (narrow it with B=decode)
+bench: install bench-peers  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)
 
 docs: $(VENV)/.docs  ## build the documentation into docs/_build; any warning is an error
@@ -84,4 +94,4 @@ fix: install  ## format, mend what can be mended by itself, bring the code map u
 	$(BIN)/python docs/code_map.py
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build
+	rm -rf $(VENV) $(PEERS) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build
