@@ -46,9 +46,7 @@ class TransportStatistics(Struct, frozen=True, kw_only=True):
 
 
 class Transport(Protocol):
-    """A connection that moves whole WebSocket messages. One task may receive while another sends and a third
-    closes.
-    """
+    """A connection that moves whole WebSocket messages. One task may receive while another sends and a third closes."""
 
     async def receive(self) -> list[Message]:
         """Wait for messages.

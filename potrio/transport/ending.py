@@ -55,9 +55,7 @@ def closed_by_peer(code: int, reason: str) -> ConnectionBroken:
 
 
 def lost(error: trio.BrokenResourceError | trio.ClosedResourceError) -> ConnectionBroken:
-    """Say that the stream under a transport failed; the system's own words are in the text, the error is the
-    cause.
-    """
+    """Say that the stream under a transport failed; the system's own words are in the text, the error is the cause."""
     cause = error.__cause__
     detail = getattr(cause, "strerror", None) or (
         type(cause).__name__ if cause is not None else "broken stream"

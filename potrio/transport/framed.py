@@ -55,15 +55,14 @@ class FramedTransport:
         self._write_lock = trio.Lock()
         self._sending = False
         self._receiving = False
-        self._reader_left: trio.Event | None = (
-            None  # set by a receiver that leaves while aclose() waits for it
-        )
+        # Set by a receiver that leaves while aclose() waits for it.
+        self._reader_left: trio.Event | None = None
         self._ending = Ending()
-        self._closing = False  # by aclose(): what still comes is thrown away
+        # By aclose(): what still comes is thrown away.
+        self._closing = False
         self._write_error: ConnectionBroken | None = None
-        self._shut: trio.Event | None = (
-            None  # there once the shutting down has begun, set when the stream is closed
-        )
+        # There once the shutting down has begun, set when the stream is closed.
+        self._shut: trio.Event | None = None
         self._bytes_received = self._bytes_sent = self._reads = self._writes = 0
         self._messages_received = self._messages_sent = 0
 
@@ -78,7 +77,8 @@ class FramedTransport:
             ConnectionClosed, ConnectionBroken, RemoteProtocolError: the end.
             trio.BusyResourceError: another task is receiving.
 
-        Waits until a message or the end comes. Cancelling loses nothing.
+        Waits until a message or the end comes. Cancelling loses nothing; it is delayed by a pong that is being written
+        and by the closing of the stream, each bounded.
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this transport")
@@ -139,9 +139,7 @@ class FramedTransport:
         return messages, len(messages) != len(events) and not codec.closed
 
     async def _write_replies(self) -> None:
-        """Write pongs, shielded and bounded; where another task holds the lock, it writes them before letting
-        go.
-        """
+        """Write pongs, shielded and bounded; where another task holds the lock, it writes them before letting go."""
         if self._write_lock.locked():
             return
         self._write_lock.acquire_nowait()
@@ -213,9 +211,7 @@ class FramedTransport:
             raise
 
     async def _flush(self) -> None:
-        """Write all that the codec has queued, and what comes to it meanwhile. The caller holds the write
-        lock.
-        """
+        """Write all that the codec has queued, and what comes to it meanwhile. The caller holds the write lock."""
         while data := self._codec.data_to_send():
             await self._stream.send_all(data)
             self._writes += 1
@@ -241,9 +237,7 @@ class FramedTransport:
         await self._shut_down(code, reason)
 
     async def _shut_down(self, code: int | None = None, reason: str = "") -> None:
-        """Say what is left to say, hear the peer out, close the stream. Shielded, and bounded by the close
-        timeout.
-        """
+        """Say what is left to say, hear the peer out, close the stream. Shielded, and bounded by the close timeout."""
         assert self._shut is None, "a transport is shut down once"
         self._shut = trio.Event()
         try:

@@ -33,9 +33,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def authority(self) -> str:
-        """Host and port as the ``Host`` header wants them: brackets for IPv6, no port where it is the usual
-        one.
-        """
+        """Host and port as the ``Host`` header wants them: brackets for IPv6, no port where it is the usual one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
@@ -99,9 +97,7 @@ def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: ``localhost``, or a loopback address. What a name resolves to is
-    another matter.
-    """
+    """Whether a host is this machine, by name or address; what a name resolves to is another matter."""
     if host == "localhost":
         return True
     try:
