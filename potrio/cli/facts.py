@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from potrio.actors.link import LinkCounters
+from potrio.cli.show import cents
 
 __all__ = ["FactRow", "account_facts", "agree", "order_facts", "wire_facts"]
 
@@ -72,7 +73,8 @@ def account_facts(
     """Balance to the cent, and how the deals ended (P2)."""
     account: Mapping[str, Any] = next((each for each in venue["accounts"] if each["uid"] == uid), {})
     ended = list(results)
-    rows = [row("balance", balance, Decimal(str(account.get("balance", "nan"))))]
+    told = Decimal(str(account.get("balance", "nan")))
+    rows = [FactRow("balance", cents(balance), cents(told), balance == told)]
     for name, key in (("won", "won"), ("lost", "lost"), ("drawn", "draw")):
         rows.append(row(f"deals {name}", ended.count(key), account.get(key, 0)))
     return rows

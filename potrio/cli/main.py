@@ -9,12 +9,16 @@ import click
 from potrio.cli.demo import demo
 from potrio.cli.market import assets, balance, candles, ticks
 from potrio.cli.ssid import ssid
+from potrio.cli.tree import tree
 from potrio.errors import AuthError, ConfigError, ConnectError, PotrioError
 
 __all__ = ["run"]
 
 EXIT_CODES: tuple[tuple[type[PotrioError], int], ...] = ((ConfigError, 2), (ConnectError, 3), (AuthError, 4))
 """2: what you gave cannot be used; 3: the venue cannot be reached; 4: it rejects the SSID; 1: anything else."""
+
+EXPECTED = (PotrioError, click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError)
+"""What becomes one line. Everything else is a fault in potrio, and shows where."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,24 +30,63 @@ def cli() -> None:
     """
 
 
-for command in (demo, balance, assets, candles, ticks, ssid):
+for command in (demo, balance, assets, candles, ticks, ssid, tree):
     cli.add_command(command)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; every expected error is one line on stderr. Returns the exit code."""
     try:
+        refuse_ssid(sys.argv[1:] if arguments is None else arguments)
         result = cli.main(args=arguments, prog_name="potrio", standalone_mode=False)
-    except PotrioError as error:
-        click.echo(f"potrio: {error}", err=True)
-        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("potrio: interrupted", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
-        return 1
+    except EXPECTED as error:
+        return told(error)
+    except BaseExceptionGroup as group:  # from a nursery of the command itself
+        first = first_of(group)
+        if not isinstance(first, EXPECTED):
+            raise
+        return told(first)
     return result if isinstance(result, int) else 0
+
+
+def refuse_ssid(arguments: list[str]) -> None:
+    """Take no SSID as an argument, and do not repeat it in an error about an unknown file or command.
+
+    Raises:
+        ConfigError: one of them looks like one.
+    """
+    if any('"session"' in argument or '["auth"' in argument for argument in arguments):
+        raise ConfigError(
+            "ssid",
+            "never give it as an argument, which every process can read: put it into a file or a variable",
+        )
+
+
+def told(error: BaseException) -> int:
+    """Say in one line what went wrong, and return the exit code for it."""
+    match error:
+        case PotrioError():
+            click.echo(f"potrio: {error}", err=True)
+            return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case BrokenPipeError():
+            sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+            return 1
+        case _:
+            click.echo("potrio: interrupted", err=True)
+            return 130
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The exception in a group that decides: an interrupt, else something unexpected, else the first."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        each = pending.pop(0)
+        if isinstance(each, BaseExceptionGroup):
+            pending[:0] = each.exceptions
+        else:
+            leaves.append(each)
+    return min(leaves, key=lambda leaf: (not isinstance(leaf, KeyboardInterrupt), isinstance(leaf, EXPECTED)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 import click
@@ -11,18 +12,18 @@ import msgspec
 import trio
 
 from potrio.actors.stream import Gap
-from potrio.cli.show import table, to_json
-from potrio.cli.target import target_options
+from potrio.cli.show import cents, table, to_json
+from potrio.cli.target import Target, target_options
 from potrio.client.client import Client, open_client
-from potrio.client.config import Config
 
 __all__ = ["assets", "balance", "candles", "ticks"]
 
 T = TypeVar("T")
 
 
-def with_client(config: Config, use: Callable[[Client], Awaitable[T]]) -> T:
+def with_client(target: Target, use: Callable[[Client], Awaitable[T]]) -> T:
     """Open a client, use it, close it."""
+    config = target.config()
 
     async def main() -> T:
         async with open_client(config) as client:
@@ -37,23 +38,23 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON val
 @click.command()
 @json_option
 @target_options
-def balance(config: Config, as_json: bool) -> None:
+def balance(target: Target, as_json: bool) -> None:
     """Print the account's balance."""
 
-    async def use(client: Client) -> tuple[str, bool]:
+    async def use(client: Client) -> tuple[Decimal, bool]:
         await trio.lowlevel.checkpoint()
-        return str(client.balance), client.is_demo
+        return client.balance, client.is_demo
 
-    amount, is_demo = with_client(config, use)
+    amount, is_demo = with_client(target, use)
     kind = "demo" if is_demo else "live"
-    click.echo(to_json({"balance": amount, "account": kind}) if as_json else f"{amount} ({kind})")
+    click.echo(to_json({"balance": amount, "account": kind}) if as_json else f"{cents(amount)} ({kind})")
 
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Closed assets too.")
 @json_option
 @target_options
-def assets(config: Config, everything: bool, as_json: bool) -> None:
+def assets(target: Target, everything: bool, as_json: bool) -> None:
     """List the assets that can be traded now, with their payout."""
 
     async def use(client: Client) -> list[dict[str, object]]:
@@ -70,7 +71,7 @@ def assets(config: Config, everything: bool, as_json: bool) -> None:
             if everything or asset.is_active
         ]
 
-    rows = with_client(config, use)
+    rows = with_client(target, use)
     if as_json:
         for row in rows:
             click.echo(to_json(row))
@@ -84,9 +85,9 @@ def assets(config: Config, everything: bool, as_json: bool) -> None:
 @click.option("--count", "-n", default=100, show_default=True, type=click.IntRange(min=1), help="How many.")
 @json_option
 @target_options
-def candles(config: Config, asset: str, timeframe: str, count: int, as_json: bool) -> None:
+def candles(target: Target, asset: str, timeframe: str, count: int, as_json: bool) -> None:
     """Print the last COUNT closed candles of ASSET, oldest first."""
-    found = with_client(config, lambda client: client.candles(asset, timeframe, count))
+    found = with_client(target, lambda client: client.candles(asset, timeframe, count))
     if as_json:
         for candle in found:
             click.echo(to_json(candle))
@@ -109,7 +110,7 @@ def candles(config: Config, asset: str, timeframe: str, count: int, as_json: boo
 @click.option("--count", "-n", type=click.IntRange(min=1), help="Stop after this many.")
 @json_option
 @target_options
-def ticks(config: Config, names: tuple[str, ...], count: int | None, as_json: bool) -> None:
+def ticks(target: Target, names: tuple[str, ...], count: int | None, as_json: bool) -> None:
     """Print live ticks of some assets until interrupted."""
 
     async def use(client: Client) -> None:
@@ -128,4 +129,4 @@ def ticks(config: Config, names: tuple[str, ...], count: int | None, as_json: bo
                     if left <= 0:
                         return
 
-    with_client(config, use)
+    with_client(target, use)

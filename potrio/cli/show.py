@@ -11,10 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Screen", "chart", "money", "table", "to_json"]
+__all__ = ["Screen", "cents", "chart", "money", "table", "to_json"]
 
 ENCODER = msgspec.json.Encoder(decimal_format="string")
 BLOCKS = " ▁▂▃▄▅▆▇█"
+CLEAR_LINE = "\r\x1b[2K"
 
 
 def to_json(value: object) -> str:
@@ -46,15 +47,20 @@ def chart(values: Sequence[float], width: int = 72) -> str:
 
 
 class Screen:
-    """Where a long command tells what it is doing: lines as they come, or nothing with ``--json``."""
+    """Where a long command tells what it is doing: lines as they come, or nothing with ``--json``.
+
+    On a terminal the last line may be a status that is written over again and again; elsewhere there is none.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self.colour = not quiet and sys.stdout.isatty()
+        self._has_status = False
 
     def say(self, text: str = "") -> None:
         """Print a line."""
         if not self.quiet:
+            self._clear()
             click.echo(text)
 
     def head(self, text: str) -> None:
@@ -64,9 +70,27 @@ class Screen:
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print rows, unless quiet."""
         if not self.quiet:
+            self._clear()
             table(columns, rows)
+
+    def status(self, text: str) -> None:
+        """Show in one line what is being waited for, until something else is printed; an empty text takes it away."""
+        if self.colour:
+            self._clear()
+            click.echo(text, nl=False)
+            self._has_status = bool(text)
+
+    def _clear(self) -> None:
+        if self._has_status:
+            click.echo(CLEAR_LINE, nl=False)
+            self._has_status = False
 
 
 def money(amount: Decimal) -> str:
-    """An amount with its sign."""
+    """A gain or a loss: with its sign, to the cent."""
     return f"{amount:+.2f}"
+
+
+def cents(amount: Decimal) -> str:
+    """An amount to the cent."""
+    return f"{amount:.2f}"

@@ -9,15 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from potrio.client.config import Config
 from potrio.errors import ConfigError
+from potrio.limits import HANDSHAKE_TIMEOUT
 from potrio.seam import REAL
 from potrio.secrets import Secret
+from potrio.transport.base import TransportKind
 
-__all__ = ["read_ssid", "target_options"]
+__all__ = ["Target", "read_ssid", "target_options"]
 
 SSID_VARIABLE = "POCKETOPTION_SSID"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The options as given. Nothing is read before `config` is called."""
+
+    url: str | None
+    region: str | None
+    ssid_file: Path | None
+    transport: TransportKind
+    handshake_timeout: float
+
+    def config(self) -> Config:
+        """Read the SSID and check everything.
+
+        Raises:
+            ConfigError: an option, or the SSID, cannot be used.
+        """
+        config = Config(
+            ssid=read_ssid(self.ssid_file),
+            url=self.url,
+            region=self.region,
+            transport=self.transport,
+            handshake_timeout_s=self.handshake_timeout,
+        ).checked()
+        config.parsed_ssid()
+        return config
 
 
 def read_ssid(path: Path | None) -> Secret:
@@ -27,22 +56,28 @@ def read_ssid(path: Path | None) -> Secret:
     Raises:
         ConfigError: there is none.
     """
+    # No local ever holds the plain text: tracebacks can capture locals (P8).
     if path is None:
-        text = REAL.environment().get(SSID_VARIABLE, "")
-        if not text:
+        secret = Secret(REAL.environment().get(SSID_VARIABLE, "").strip())
+        if not secret:
             raise ConfigError(
                 "ssid", f"set {SSID_VARIABLE}, or give --ssid-file FILE ('-' reads standard input)"
             )
-        return Secret(text)
+        return secret
     try:
-        text = sys.stdin.read() if str(path) == "-" else REAL.read_file(path).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("ssid", f"{path}: {error}") from None
-    return Secret(text.strip())
+        if str(path) == "-":
+            return Secret(sys.stdin.read().strip())
+        return Secret(REAL.read_file(path).decode().strip())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        reason = "not text in UTF-8"
+    # Outside of the handlers: a decoding error holds what it could not decode.
+    raise ConfigError("ssid", f"{'standard input' if str(path) == '-' else path}: {reason}")
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options, and hand the command a `Config` named ``config``."""
+    """Add the options, and hand the command a `Target` named ``target``."""
 
     @click.option("--url", help="The venue's address (default: the public ones).")
     @click.option("--region", help="The public region to try first.")
@@ -58,12 +93,24 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Who speaks WebSocket.",
     )
+    @click.option(
+        "--handshake-timeout",
+        type=float,
+        default=HANDSHAKE_TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="Budget of one attempt to connect, from DNS to authentication.",
+    )
     @functools.wraps(command)
     def wrapped(
-        *, url: str | None, region: str | None, ssid_file: Path | None, transport: Any, **options: Any
+        *,
+        url: str | None,
+        region: str | None,
+        ssid_file: Path | None,
+        transport: TransportKind,
+        handshake_timeout: float,
+        **options: Any,
     ) -> Any:
-        config = Config(ssid=read_ssid(ssid_file), url=url, region=region, transport=transport).checked()
-        config.parsed_ssid()
-        return command(config=config, **options)
+        return command(target=Target(url, region, ssid_file, transport, handshake_timeout), **options)
 
     return wrapped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 import urllib.request
@@ -92,11 +93,14 @@ class VenueProcess:
         """Its own counters (``GET /stats``); cancelling abandons the request.
 
         Raises:
-            OSError: it does not answer.
+            PotrioError: it does not answer, or not with counters.
         """
         address = f"http://127.0.0.1:{self.port}/stats"
-        body = await trio.to_thread.run_sync(fetch, address, abandon_on_cancel=True)
-        counters: dict[str, Any] = msgspec.json.decode(body)
+        try:
+            body = await trio.to_thread.run_sync(fetch, address, abandon_on_cancel=True)
+            counters: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
+        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+            raise PotrioError(f"the venue does not tell its counters: {error}") from error
         return counters
 
 

@@ -128,6 +128,16 @@ class Supervisor:
         if waiter.error is not None:
             raise waiter.error
 
+    def crash_child(self, name: str | Key[Any], error: Exception) -> None:
+        """Make a child crash at its next checkpoint, as if it had raised ``error``: for drills.
+
+        Everything else is as after any crash; a child that is down is left alone.
+
+        Raises:
+            ChildNotFound: this supervisor has no such child.
+        """
+        self._child(name).cell.crash(error)
+
     def _child(self, name: str | Key[Any]) -> Child:
         row = self._engine.table.get(name.name if isinstance(name, Key) else name)
         if row is None or (isinstance(name, Key) and row.spec.key != name):
