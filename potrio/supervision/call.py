@@ -56,13 +56,16 @@ class Keeper(Protocol):
         """A reply came for an asker that has gone."""
 
     def settled(self, pending: Pending) -> None:
-        """The request is over."""
+        """The request is over, or has gone to somebody else."""
+
+    def adopt(self, pending: Pending) -> None:
+        """The request has come to this actor, from the asker or from another actor that passed it on."""
 
 
 class Pending:
     """One question under way. Held by the asker; the callee's `Call` leads here, never the other way round."""
 
-    __slots__ = ("deadline", "keeper", "message", "queued", "replied", "task", "timeout", "timer")
+    __slots__ = ("deadline", "keeper", "message", "queued", "replied", "shell_in", "task", "timeout", "timer")
 
     def __init__(
         self, keeper: Keeper, message: Any, task: trio.lowlevel.Task, deadline: float, timeout: float
@@ -75,6 +78,7 @@ class Pending:
         self.timer: Timer | None = None
         self.queued = True
         self.replied = False
+        self.shell_in: object = None  # the mailbox in which its empty shell still lies
 
     @property
     def over(self) -> bool:

@@ -107,6 +107,7 @@ class Cell:
         self.home = home
         self.own: Home | None = None  # the supervisor that this cell is, where it is one
         self.box = Mailbox(runtime, path, spec)
+        self.box.owner = self
         # --- life
         self.state: CellState = "waiting"
         self.exit: Exit | None = None
@@ -315,7 +316,19 @@ class Cell:
 
     def abandoned(self, pending: Pending) -> None:
         """The asker of a queued request has gone."""
-        self.box.abandon(pending)
+        self.box.abandoned(pending)
+
+    def adopt(self, pending: Pending) -> None:
+        """A request has come to this actor, from the asker or from another actor that passed it on."""
+        pending.queued = True
+        if pending.task is None:
+            return
+        if pending.keeper is not self:
+            pending.keeper.settled(pending)
+            pending.keeper = self
+        if self.calls is None:
+            self.calls = {}
+        self.calls[pending] = None
 
     def late_reply(self, pending: Pending, value: object) -> None:
         """A reply came for an asker that has gone."""

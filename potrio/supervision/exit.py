@@ -17,7 +17,6 @@ ExitKind = Literal["normal", "shutdown", "crashed", "killed", "cancelled", "fata
 """normal: returned by itself. shutdown: returned because it was asked to. crashed: raised an `Exception`. killed: its
 deadline passed. cancelled: something around the supervisor was cancelled. fatal: KeyboardInterrupt and its like."""
 
-FATAL = (KeyboardInterrupt, SystemExit, GeneratorExit)
 STACK_FRAMES_MAX = 40
 """Frames kept of one crash: a runaway recursion has a thousand."""
 
@@ -84,8 +83,6 @@ def classify(
     """
     if error is None:
         return Verdict(Exit("killed" if killed else "shutdown" if asked else "normal"), False)
-    if has_type(error, FATAL):
-        return Verdict(Exit("fatal", Failure.of(error)), True)
     if isinstance(error, (cancelled, BaseExceptionGroup)):
         rest = error.split(cancelled)[1] if isinstance(error, BaseExceptionGroup) else None
         if rest is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import trio
 
@@ -161,3 +161,13 @@ def make_lane(spec: MailboxSpec[Any]) -> Lane:
 
 UNBOUNDED = math.inf
 """The capacity of `unbounded()`, which somebody has asked for by name."""
+
+
+def pop_nothing() -> Any:
+    """Take from a queue that has not been made yet."""
+    raise trio.WouldBlock
+
+
+def long_way(item: Any) -> NoReturn:
+    """Put where more has to be done than to append: as if there were no room."""
+    raise trio.WouldBlock

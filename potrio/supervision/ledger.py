@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, Protocol
 
 from potrio.errors import ActorDead, NoReply
-from potrio.supervision.call import Call, Pending
+from potrio.supervision.call import Call, Keeper, Pending
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.events import DeadLetter, DeadLetterReason
 from potrio.supervision.exit import Failure
@@ -52,6 +52,7 @@ class Ledger:
         "in_hand",
         "marks",
         "now",
+        "owner",
         "path",
         "peak",
         "refuse_as",
@@ -65,6 +66,7 @@ class Ledger:
         self.now = runtime.now
         self.path = path
         self.spec = spec
+        self.owner: Keeper | None = None  # the cell; set when it has been made
         self.accepted = 0
         self.gone = 0  # accepted, and no longer queued
         self.dead = 0  # accepted, and dead-lettered
@@ -144,7 +146,7 @@ class Ledger:
             self.dead_letter(message, reason)
             return
         pending: Pending = message._pending
-        if pending.task is None:
+        if pending.shell_in is self:
             self.tombstones -= 1
             return
         self.gone += 1
@@ -159,4 +161,5 @@ class Ledger:
         """The asker of a queued request has gone: only its shell stays, until it is met or room is needed."""
         self.gone += 1
         self.tombstones += 1
+        pending.shell_in = self
         self.dead_letter(pending.message, "abandoned")

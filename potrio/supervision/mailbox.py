@@ -13,7 +13,7 @@ import outcome
 import trio
 
 from potrio.errors import ActorDead, StashFull
-from potrio.supervision.call import Call
+from potrio.supervision.call import Call, Pending
 from potrio.supervision.events import DeadLetterReason
 from potrio.supervision.exit import Failure
 from potrio.supervision.lanes import Stamped
@@ -103,6 +103,12 @@ class Mailbox(MailboxQueue):
         for item in self.drain():
             self.discard(item, reason)
         self.update()
+
+    def abandoned(self, pending: Pending) -> None:
+        """The asker of a queued request has gone; a sender that waits may have its place."""
+        self.abandon(pending)
+        if self.senders and self.lane is not None and self.compact():
+            self.admit()
 
     # --- stash ---
 
@@ -199,11 +205,10 @@ class Mailbox(MailboxQueue):
         finally:
             for item in items:
                 self.put_lane(item)
-            self.admit()
         raise trio.WouldBlock
 
 
 def is_shell(item: Any) -> bool:
     """Whether this is what an abandoned request has left behind."""
     inner = item.message if item.__class__ is Stamped else item
-    return inner.__class__ is Call and inner._pending.over
+    return inner.__class__ is Call and inner._pending.shell_in is not None

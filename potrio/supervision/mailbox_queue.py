@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple
 
 import trio
 
 from potrio.errors import ActorDead
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.child_spec import ChildSpec
-from potrio.supervision.lanes import ChannelLane, Lane, Stamped, make_lane
+from potrio.supervision.lanes import ChannelLane, Lane, Stamped, long_way, make_lane, pop_nothing
 from potrio.supervision.ledger import MARK_MASK, NOTHING, Ledger, Source, Traced
 from potrio.supervision.runtime import MessageTimes, Runtime
 
@@ -38,16 +38,6 @@ class Waiting(NamedTuple):
 
     task: trio.lowlevel.Task
     message: Any
-
-
-def pop_nothing() -> Any:
-    """Take from a queue that has not been made yet."""
-    raise trio.WouldBlock
-
-
-def long_way(item: Any) -> NoReturn:
-    """Put where more has to be done than to append: as if there were no room."""
-    raise trio.WouldBlock
 
 
 class MailboxQueue(Ledger):
@@ -180,6 +170,8 @@ class MailboxQueue(Ledger):
     def queued(self, message: Any, displaced: tuple[Any] | None) -> None:
         """Do the books of a message that has been queued, and wake the actor."""
         self.accepted = number = self.accepted + 1
+        if message.__class__ is Call:
+            self.adopt(message._pending)
         if displaced is not None:
             self.discard(displaced[0], "dropped")
         depth = number - self.gone
@@ -194,6 +186,11 @@ class MailboxQueue(Ledger):
             self.trace(Traced(self.path, "accepted", message))
         if self.sleeper is not None:
             self.wake()
+
+    def adopt(self, pending: Pending) -> None:
+        """A request has been queued here: from now on this actor answers for it."""
+        assert self.owner is not None, "a cell owns its mailbox before anybody knows it"
+        self.owner.adopt(pending)
 
     def put_control(self, message: Any, source: Source) -> bool:
         """Queue a message ahead of all others; never full. False where the actor takes no more."""
@@ -307,6 +304,7 @@ class MailboxQueue(Ledger):
         if item.__class__ is Stamped:
             item, stamp = item.message, item.queued_at
         if item.__class__ is Call and not self.deliver(item._pending):
+            self.admit()
             return False
         self.gone += 1
         self.in_hand = item
@@ -314,6 +312,7 @@ class MailboxQueue(Ledger):
         self.in_hand_stamp = stamp
         if self.runtime.message_hook is not None:
             self.since = self.now()
+        self.admit()  # only now is the place free in the books as well
         return True
 
     def _pop(self) -> tuple[Any, int]:
@@ -327,14 +326,17 @@ class MailboxQueue(Ledger):
             message, attempts = self.front.popleft()
         else:
             message = self.pop_lane()
-            self.admit()
         self.update()
         return message, attempts
 
     def deliver(self, pending: Pending) -> bool:
         """Whether a request that has just left the queue may be handed to the actor."""
-        if pending.task is None:
+        if pending.shell_in is self:
             self.tombstones -= 1
+            return False
+        if pending.task is None:  # passed on by another actor, and its asker has gone on the way
+            self.gone += 1
+            self.dead_letter(pending.message, "abandoned")
             return False
         if pending.deadline <= self.now():
             # Its time is over, only the timer task has had no turn yet.
@@ -376,7 +378,7 @@ class MailboxQueue(Ledger):
         before = self.tombstones
         for item in self.drain():
             inner = item.message if item.__class__ is Stamped else item
-            if inner.__class__ is Call and inner._pending.task is None:
+            if inner.__class__ is Call and inner._pending.shell_in is self:
                 self.tombstones -= 1
             else:
                 self.put_lane(item)

@@ -25,6 +25,10 @@ from potrio.supervision.supervisor import Supervisor
 __all__ = ["open_supervisor", "run_supervisor"]
 
 
+class BodyFailed(Exception):
+    """Stands for the error of the body while the nursery unwinds."""
+
+
 class Root:
     """The top of a running tree: the one shield, the timer task, and what is left to raise in the end."""
 
@@ -84,8 +88,10 @@ class Root:
             if self.failure is not None:
                 await trio.sleep_forever()  # the body scope is being cancelled; the border raises the failure
 
-    async def close(self, *, interrupted: bool = False) -> None:
+    async def close(self, *, interrupted: bool = False) -> KeyboardInterrupt | None:
         """Stop in order and wait for the end, whatever is cancelled around; a second Ctrl-C cuts everything at once.
+
+        Returns the first Ctrl-C where it came during the stop.
 
         Cancelling has no effect: the wait is bounded by the children's deadlines.
         """
@@ -101,19 +107,16 @@ class Root:
                 else:
                     interrupted = True
                     first = error
-        if first is not None:
-            self.body_error = first
-            raise first
+        return first
 
     def border(self, group: BaseExceptionGroup[BaseException] | None) -> BaseException | None:
         """Work out what to raise: what came out of the nursery, and the failure of the tree."""
         errors: list[BaseException] = []
         inside: list[BaseException] = []
-        for error in group.exceptions if group is not None else ():
-            if error is self.body_error:
-                errors.append(error)
-            else:
-                inside.extend(leaves(error))
+        if group is not None:
+            inside.extend(leaf for leaf in leaves(group) if not isinstance(leaf, BodyFailed))
+        if self.body_error is not None:
+            errors.append(self.body_error)
         if self.failure is not None:
             errors.append(self.failure)
         if inside:
@@ -184,12 +187,14 @@ async def open_supervisor(
                     await root.wait_started()
                     yield Supervisor(root.engine)
             except BaseException as error:
-                if not isinstance(error, trio.Cancelled):
-                    root.body_error = error
-                await root.close(interrupted=has_type(error, (KeyboardInterrupt,)))
-                raise
+                interrupt = await root.close(interrupted=has_type(error, (KeyboardInterrupt,)))
+                if interrupt is None and not leaves(error):
+                    raise  # nothing but a cancellation
+                # The error itself must not go through the nursery, which would take a group of the body to pieces.
+                root.body_error = interrupt or error
+                raise BodyFailed from None
             else:
-                await root.close()
+                root.body_error = await root.close()
             finally:
                 nursery.cancel_scope.cancel(reason=f"{tree.id} has ended")
     except BaseExceptionGroup as group:

@@ -58,6 +58,8 @@ class Ref(Generic[M_contra]):
         depth = number - box.gone
         if depth > box.peak:
             box.peak = depth
+        if message.__class__ is Call:
+            box.adopt(message._pending)  # type: ignore[attr-defined]  # is a Call
         if depth <= 1:
             box.fresh = number
             box.fresh_at = box.now()
@@ -107,9 +109,6 @@ class Ref(Generic[M_contra]):
         seconds = timeout if timeout != ACTORS_DEFAULT else cell.spec.ask_timeout
         due = math.inf if seconds is None else runtime.now() + seconds
         pending = Pending(cell, request, task, due, seconds or 0.0)
-        if cell.calls is None:
-            cell.calls = {}
-        cell.calls[pending] = None
         # The Call must have no other owner than the mailbox, so that a dropped one is noticed.
         if not self.tell(Call(pending, cell.lost)):  # type: ignore[arg-type]  # a Ref[M] takes the requests in M as calls
             pending.close()

@@ -428,3 +428,74 @@ async def test_the_repr_of_a_call_shows_no_content(autojump_clock) -> None:
         assert repr(call) == "<Call Question open>"
         call.reply("x")
         assert repr(call) == "<Call Question answered>"
+
+
+# --- requests that are passed on -------------------------------------------------------------------------------------
+
+
+def relay(world: World, **values):
+    async def front(ctx: Context[object]) -> None:
+        async for message in ctx.inbox:
+            if message == "crash":
+                raise ValueError("boom")
+            await ctx.lookup("a").send(message)
+
+    children = (
+        child(world, **{"id": "a", "shutdown": 0, **values}),
+        child(front, id="front", restart="temporary"),
+    )
+    return open_supervisor(
+        supervisor(*children, id="root", limit=Limit.never(), backoff=TEN), observers=[world.observe]
+    )
+
+
+@pytest.mark.shuffled
+async def test_C14_a_request_may_be_passed_on_and_answered_by_another_actor(check_books) -> None:
+    world = World()
+    async with relay(world) as sup:
+        assert await sup.ref("front").ask(Question("hello")) == "re: hello"
+        check_books(sup.tree())
+
+
+@pytest.mark.shuffled
+async def test_C12_who_has_taken_a_request_over_answers_for_it(check_books) -> None:
+    world = World()
+    async with relay(world) as sup:
+        await world.ask(sup.ref("front"), "crash")
+        assert world.outcomes == [("ActorCrashed from ValueError", 2)]
+        check_books(sup.tree())
+
+
+@pytest.mark.shuffled
+async def test_C12_the_end_of_who_passed_it_on_does_not_matter() -> None:
+    world = World()
+    async with relay(world) as sup, trio.open_nursery() as nursery:
+        nursery.start_soon(world.ask, sup.ref("front"), "slow")
+        await trio.sleep(1)
+        sup.ref("front").tell("crash")
+    assert world.outcomes == [("late", 3)]
+
+
+@pytest.mark.shuffled
+async def test_C13_a_request_abandoned_after_it_was_passed_on_is_not_delivered(check_books) -> None:
+    world = World()
+    async with relay(world) as sup:
+        sup.ref("a").tell("crash")  # ten seconds of backoff
+        await trio.sleep(1)
+        await world.ask(sup.ref("front"), "order", timeout=2)
+        check_books(sup.tree())
+        assert world.dead[-1] == ("order", "abandoned")
+        await trio.sleep(20)
+        check_books(sup.tree())
+    assert world.served == []
+
+
+@pytest.mark.shuffled
+async def test_C13_a_request_passed_on_after_its_asker_has_gone_is_not_delivered(check_books) -> None:
+    world = World()
+    async with world.running() as sup:
+        await world.ask(sup.ref("a"), "hold", timeout=1)
+        sup.ref("a").tell(world.held[0])
+        await trio.sleep(1)
+        check_books(sup.tree())
+        assert world.served == ["hold"]

@@ -330,3 +330,37 @@ async def test_C3_wait_of_the_oldest_moves_on_with_the_queue(autojump_clock) -> 
         await trio.sleep(0.25)
         # 150 s have passed and about 150 messages are handled: number 151 came after 75 s, to within 64 messages
         assert 75 <= books(sup).oldest_wait <= 75 + 32 + 1
+
+
+@pytest.mark.shuffled
+async def test_C3_waiting_senders_never_push_the_peak_above_the_bound() -> None:
+    gate = Gate()
+    async with gate.running(bounded(3)) as sup, trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(sup.ref("a").send, number)
+        await trio.sleep(1)
+        gate.open.set()
+        await trio.sleep(1)
+        assert books(sup).peak == 3
+    assert sorted(gate.got) == list(range(8))
+
+
+@pytest.mark.shuffled
+async def test_C13_the_place_of_an_abandoned_request_goes_to_a_waiting_sender(check_books) -> None:
+    gate = Gate()
+    async with gate.running(bounded(1)) as sup:
+        ref = sup.ref("a")
+
+        async def asks() -> None:
+            with trio.move_on_after(2):
+                await ref.ask(Question(), timeout=None)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asks)
+            await trio.sleep(1)
+            await ref.send("has to wait")
+            assert trio.current_time() == 2
+            check_books(sup.tree())
+        gate.open.set()
+        await trio.sleep(1)
+    assert gate.got == ["has to wait"]
