@@ -1,4 +1,8 @@
-"""``python -m benchmarks [NAME ...]``: run the benchmarks and print a table, or JSON with ``--json``."""
+"""``python -m benchmarks [NAME ...]``: measure and print a table, or JSON with ``--json``.
+
+Runs in a network namespace of its own where the system allows one: some peers may only run where no route leads out.
+A run of everything at full scale is kept in ``benchmarks/results``.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,58 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import decode
-from benchmarks.measure import Report, render
+from benchmarks import decode, latency, orders, reconnect, results, startup, ticks
+from benchmarks.budget import Verdict, render_table
+from benchmarks.processes import PeersMissing, bring_loopback_up, can_isolate, run_isolated
 
-BENCHMARKS: dict[str, Callable[..., Report]] = {"decode": decode.report}
+BENCHMARKS: dict[str, Callable[..., list[Verdict]]] = {
+    "ticks": ticks.verdicts,
+    "decode": decode.verdicts,
+    "latency": latency.verdicts,
+    "orders": orders.verdicts,
+    "reconnect": reconnect.verdicts,
+    "startup": startup.verdicts,
+}
+NEED_ISOLATION = ("ticks",)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for; the exit code says nothing about budgets, which a busy machine can miss."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; ends the process where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--count", type=int, default=100_000, help="items of one round")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds, of which the best counts")
+    parser.add_argument("--rounds", type=int, default=5, help="turns each contender gets; the median counts")
+    parser.add_argument("--scale", type=float, default=1.0, help="below 1: less work, for trying things out")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--isolated", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    reports = [BENCHMARKS[name](options.count, options.rounds) for name in options.names or BENCHMARKS]
-    if options.json:
-        print(json.dumps([report.as_dict() for report in reports], indent=2))
-    else:
-        print("\n\n".join(map(render, reports)))
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; the exit code says nothing about budgets, which a busy machine can miss."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parse(arguments)
+    names = options.names or list(BENCHMARKS)
+    if options.isolated:
+        bring_loopback_up()
+    elif set(names) & set(NEED_ISOLATION) and can_isolate():
+        return run_isolated(arguments)
+    verdicts: list[Verdict] = []
+    try:
+        for name in names:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            more = {"isolated": options.isolated} if name in NEED_ISOLATION else {}
+            verdicts += BENCHMARKS[name](options.rounds, options.scale, **more)
+    except PeersMissing as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = results.document(verdicts)
+    print(json.dumps(found, indent=2) if options.json else render_table(verdicts))
+    if not options.names and options.scale >= 1:
+        print(f"kept in {results.save(found)}", file=sys.stderr)
     return 0
 
 

@@ -1,0 +1,34 @@
+"""A plain trio-websocket loop, and msgspec behind it."""
+
+from __future__ import annotations
+
+import trio
+from scene import TICKS, Meter, answers, url_and_count
+from tick import decode
+from trio_websocket import open_websocket_url
+
+
+async def main() -> None:
+    """Log in, then take ticks."""
+    url, count = url_and_count()
+    taken = -1
+    meter = Meter()
+    header = ""
+    async with open_websocket_url(url) as websocket:
+        while True:
+            message = await websocket.get_message()
+            if isinstance(message, str):
+                header = message
+                if not header.startswith(TICKS):
+                    for answer in answers(header):
+                        await websocket.send_message(answer)
+            elif header.startswith(TICKS):
+                for _tick in decode(message):
+                    taken += 1
+                    if not taken:
+                        meter = Meter()
+                    elif taken == count:
+                        meter.finish(taken)
+
+
+trio.run(main)

@@ -1,0 +1,82 @@
+"""B4: an order's round trip over loopback, from ``place`` to accepted, beside a bare trio echo of the same size.
+
+Orders and echoes take turns, a few of each, against the same process. The venue's part, the desk opening a deal and
+writing the answer, is in our figure and not in the echo's.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import trio
+
+from benchmarks.budget import Verdict, at_most
+from benchmarks.contenders.scene import ASSETS, SSID, UID
+from benchmarks.processes import BlasterAddress, open_blaster
+from potrio.client.client import Client, open_client
+
+__all__ = ["verdicts"]
+
+TURN = 10
+TURNS = 10
+UNCOUNTED = 2
+"""The first orders of a client meet cold code."""
+
+CEILING = 6.0
+REQUEST = b"x" * 150
+
+
+async def order_times(client: Client, count: int) -> list[float]:
+    """Seconds from ``place`` to the answer of the venue, for that many orders one after another."""
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        order = await client.place(ASSETS[0], "call", 1, duration=300)
+        await order.opened()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+async def echo_times(stream: trio.SocketStream, count: int) -> list[float]:
+    """Seconds of that many round trips."""
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        await stream.send_all(REQUEST)
+        received = 0
+        while received < len(REQUEST):
+            received += len(await stream.receive_some(65_536))
+        times.append(time.perf_counter() - started)
+    return times
+
+
+async def measure(venue: BlasterAddress, turns: int) -> tuple[list[float], list[float]]:
+    """Take turns. Each turn is another account's: the venue allows ten open orders at once."""
+    orders: list[float] = []
+    echoes: list[float] = []
+    async with await trio.open_tcp_stream("127.0.0.1", venue.bare_port) as bare:
+        await bare.send_all(b"echo\n")
+        for turn in range(turns):
+            async with open_client(SSID.replace(UID, str(int(UID) + turn)), url=venue.url) as client:
+                orders += (await order_times(client, TURN))[UNCOUNTED:]
+                echoes += (await echo_times(bare, TURN))[UNCOUNTED:]
+    return orders, echoes
+
+
+def verdicts(rounds: int, scale: float) -> list[Verdict]:
+    """Measure."""
+    with open_blaster() as venue:
+        orders, echoes = trio.run(measure, venue, max(1, int(rounds * TURNS * scale)))
+    ours, bare = median(orders) * 1e6, median(echoes) * 1e6
+    return [
+        Verdict(
+            "B4",
+            "order, place to accepted, journal off, p50",
+            "us",
+            ours,
+            {"bare trio echo": bare},
+            ours / bare,
+            *at_most(CEILING, ours / bare, "a bare trio echo"),
+        )
+    ]
