@@ -21,6 +21,7 @@ TARGETS = [
     "layers",
     "lint",
     "bench",
+    "bench-peers",
     "docs",
     "clean",
 ]
@@ -29,7 +30,8 @@ TARGETS = [
 @pytest.fixture
 def bare(root: Path, tmp_path: Path) -> Path:
     """A folder with what make reads, and nothing made yet."""
-    for name in ("Makefile", "pyproject.toml", "tests/interop/requirements.txt", "tests/interop/clients.txt"):
+    interop = ("tests/interop/requirements.txt", "tests/interop/clients.txt")
+    for name in ("Makefile", "pyproject.toml", "benchmarks/requirements.txt", *interop):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, tmp_path / name)
     return tmp_path
