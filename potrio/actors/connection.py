@@ -3,6 +3,8 @@
 An outage is not a crash: the actor reports `LinkLost` and `LinkUp` and tries again by itself, first at once, then with
 full-jitter backoff. What ends it for good is a rejected SSID, or a first round in which no candidate can be reached.
 While there is no link its inbox is still served: an order is answered `NotSent` at once, nothing waits to be sent late.
+What is to be sent waits here while a write is under way, orders ahead of requests; an order counts as `Written` when
+the write that carries it begins, and not before.
 """
 
 from __future__ import annotations
@@ -25,13 +27,14 @@ from potrio.actors.link import (
     LinkPhase,
     LinkState,
     LinkUp,
-    NotSent,
     Resync,
     SubmitOrder,
     Transmit,
-    Written,
+    count,
 )
+from potrio.actors.outbox import Outbox
 from potrio.errors import (
+    ActorDead,
     AuthError,
     ConfigError,
     ConnectionBroken,
@@ -41,15 +44,12 @@ from potrio.errors import (
 from potrio.limits import (
     CLOSE_TIMEOUT,
     HANDSHAKE_TIMEOUT,
-    MAILBOX_CAPACITY,
     RECONNECT_BASE,
     RECONNECT_CAP,
     RECONNECT_STABLE,
 )
 from potrio.protocol.client_session import ClientSession
 from potrio.protocol.events import Authenticated, Closed, Connected, EventReceived, Opened, SessionEvent
-from potrio.protocol.messages.base import Message
-from potrio.protocol.messages.codec import encode
 from potrio.protocol.regions import Region
 from potrio.protocol.ssid import Ssid
 from potrio.seam import Seam
@@ -98,13 +98,15 @@ async def connection(ctx: Context[ConnectionMessage], settings: LinkSettings, li
         ConfigError: an address among the candidates cannot be used.
     """
     driver = _Driver(ctx, settings, link)
-    driver.take_over()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(driver.keep_connected, nursery.cancel_scope)
-        async for message in ctx.inbox:
-            driver.handle(message)
-        await driver.leave()
-        nursery.cancel_scope.cancel("the connection actor is stopping")
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.keep_connected, nursery.cancel_scope)
+            async for message in ctx.inbox:
+                driver.handle(message)
+            await driver.leave()
+            nursery.cancel_scope.cancel("the connection actor is stopping")
+    finally:  # also where it crashes: nobody may believe in a link without an actor behind it
+        driver.lose(ConnectionBroken("the connection actor has ended"))
     if link.fatal is not None:
         raise link.fatal
 
@@ -118,7 +120,7 @@ class _Driver:
         self.link = link
         self.seam = settings.seam
         self.router = ctx.lookup(ROUTER)
-        self.orders = ctx.lookup(ORDER_BOOK)
+        self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam)
         self.generator = self.seam.generator()
         # Loading the system's certificates takes some 30 ms: once, not at every attempt.
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
@@ -130,55 +132,42 @@ class _Driver:
         self.outgoing = trio.Event()
         self.stage = "dns"
         self.ready_at: float | None = None
-        self.unsent = 0
         self.leaving: trio.Event | None = None
 
-    def take_over(self) -> None:
+    async def take_over(self) -> None:
         """A former incarnation crashed, and its socket went with it: say so before anything else."""
         if self.link.epoch:
             now = self.seam.now()
             self.link.reconnects += 1
             self.link.enter(LinkPhase.RECONNECTING, now)
-            self.router.tell(LinkLost(self.link.epoch, "the connection actor was restarted", now))
+            await self.report(LinkLost(self.link.epoch, "the connection actor was restarted", now))
 
     # --- what others ask for (never waits) ---------------------------------------------------------------------------
 
     def handle(self, message: ConnectionMessage | Any) -> None:
         match message:
             case Transmit(message=event, epoch=epoch):
-                stale = epoch is not None and epoch != self.link.epoch
-                if stale or not self.link.ready or self.unsent >= MAILBOX_CAPACITY:
-                    self.counters.dropped += 1
+                if self.is_present(epoch) and self.outbox.add_request(event):
+                    self.outgoing.set()
                 else:
-                    self.put(event)
+                    self.counters.dropped += 1
             case SubmitOrder():
-                self.submit(message)
+                if self.link.ready:
+                    self.outbox.add_order(message)
+                    self.outgoing.set()
+                else:
+                    self.outbox.refuse(message, "not connected")
             case CheckDeadline():
                 self.check_deadline()
-            case Resync(reason=reason):
-                if self.link.ready:
+            case Resync(reason=reason, epoch=epoch):
+                if self.is_present(epoch):
                     self.drop(ConnectionBroken(reason))
             case _:
                 raise AssertionError(f"the connection has no use for a {type(message).__name__}")
 
-    def submit(self, order: SubmitOrder) -> None:
-        now = self.seam.now()
-        if now > order.expires_at:
-            self.orders.tell(NotSent(order.request_id, "expired before it could be sent", expired=True))
-        elif not self.link.ready:
-            self.orders.tell(NotSent(order.request_id, "not connected"))
-        else:
-            # Said before the bytes leave: from here on the order may have reached the venue (P1).
-            self.orders.tell(Written(order.request_id, self.link.epoch, now, self.seam.wall()))
-            self.put(order.message)
-
-    def put(self, message: Message) -> None:
-        assert self.session is not None
-        name, payload = encode(message)
-        self.session.send_event(name, payload)
-        self.unsent += 1
-        self.counters.events_sent[name] += 1
-        self.outgoing.set()
+    def is_present(self, epoch: int | None) -> bool:
+        """Is there a link, and is it the one that is meant?"""
+        return self.link.ready and epoch in (None, self.link.epoch)
 
     def check_deadline(self) -> None:
         if self.session is None:
@@ -189,36 +178,55 @@ class _Driver:
         self.link.deadline = self.session.next_deadline()
         self.outgoing.set()
 
-    def drop(self, reason: PotrioError) -> None:
-        """End the present connection; the first reason given is the one that is reported."""
+    def lose(self, reason: PotrioError) -> None:
+        """There is no link any more: from this moment nothing is taken for it. The first reason given is reported."""
         if self.loss is None:
             self.loss = reason
+        if self.link.ready:
+            self.link.enter(LinkPhase.RECONNECTING, self.seam.now())
+        self.counters.dropped += self.outbox.give_back("the link was lost before it could be sent")
+
+    def drop(self, reason: PotrioError) -> None:
+        """End the present connection at once."""
+        self.lose(reason)
         self.scope.cancel(str(reason))
+
+    async def report(self, message: LinkUp | LinkLost | Batch) -> None:
+        """Tell the router, in order with the data; waits while it has too much to do. Cancelling tells nothing."""
+        try:
+            await self.router.send(message)
+        except ActorDead:
+            pass  # the tree is being stopped, and the router goes first: nobody is left to be told
 
     # --- the life of the link ----------------------------------------------------------------------------------------
 
     async def keep_connected(self, actor: trio.CancelScope) -> None:
         """Connect, stay, connect again; the candidate that worked last is tried first. Ends the actor when hopeless."""
+        await self.take_over()
         candidates = deque(self.settings.candidates)
         failures = 0  # since the link was last stable
+        failed: list[PotrioError] = []  # of the very first round
         while True:
             lost = await self.one_connection(candidates[0])
             now = self.seam.now()
-            first = self.link.reconnects == 0 and self.ready_at is None
+            first = self.link.ups == 0
+            if first:
+                failed.append(lost)
             if self.ready_at is None:
                 candidates.rotate(-1)
                 failures += 1
             else:
                 self.link.reconnects += 1
                 failures = 0 if now - self.ready_at >= RECONNECT.reset_after else failures + 1
-            if isinstance(lost, AuthError | ConfigError) or (first and failures >= len(candidates)):
-                self.link.fatal = lost
+            hopeless = isinstance(lost, AuthError | ConfigError)
+            if hopeless or (first and failures >= len(candidates)):
+                self.link.fatal = lost if hopeless else first_of(failed)
                 self.link.enter(LinkPhase.CLOSED, now)
                 actor.cancel(str(lost))
                 return
             self.link.enter(LinkPhase.CONNECTING if first else LinkPhase.RECONNECTING, now)
             if (
-                not first and failures
+                failures and not first
             ):  # the first try after a stable link is at once; so is the very first round
                 await trio.sleep(RECONNECT.delay(failures, self.generator))
 
@@ -228,6 +236,7 @@ class _Driver:
         self.counters = self.link.begin(region.url)
         self.loss = self.ready_at = None
         self.stage = "dns"
+        self.outbox.taken()
         self.link.enter(LinkPhase.CONNECTING, seam.now())
         self.scope = trio.CancelScope(deadline=seam.now() + settings.handshake_timeout)
         with self.scope:
@@ -246,11 +255,10 @@ class _Driver:
                 self.drop(error)
         self.session = None
         self.link.deadline = None
-        timeout = ConnectTimeout(region.url, self.stage, settings.handshake_timeout)
-        lost = self.loss or timeout
+        lost = self.loss or ConnectTimeout(region.url, self.stage, settings.handshake_timeout)
         self.link.last_error = lost
         self.link.enter(LinkPhase.RECONNECTING, seam.now())
-        await self.router.send(LinkLost(self.link.epoch, str(lost), seam.now()))
+        await self.report(LinkLost(self.link.epoch, str(lost), seam.now()))
         return lost
 
     def on_stage(self, stage: str) -> None:
@@ -268,11 +276,11 @@ class _Driver:
         last_words = self.session.messages_to_send()
         if last_words:
             with trio.move_on_after(CLOSE_TIMEOUT / 2):
-                await transport.send(last_words)
+                await self.send(transport, last_words)
 
     async def read(self, transport: Transport, session: ClientSession) -> None:
         """Feed what comes to the session and what it says to the router, one message per read."""
-        counters, seam, router = self.counters, self.seam, self.router
+        counters, seam = self.counters, self.seam
         while self.loss is None:
             try:
                 messages = await transport.receive()
@@ -283,13 +291,16 @@ class _Driver:
                 counters.pings_received += messages.count("2")
                 events = session.receive_messages(messages, seam.now())
             self.link.deadline = session.next_deadline()
+            was_ready = self.link.ready
             ended = self.follow(events, session)
+            if ended is not None:
+                self.lose(ended)
             if session.has_output:
                 self.outgoing.set()
+            if self.link.ready and not was_ready:
+                await self.report(LinkUp(self.link.epoch, seam.now()))
             if events:
-                await router.send(Batch(self.link.epoch, events, seam.now(), seam.wall()))
-            if ended is not None:
-                self.loss = self.loss or ended
+                await self.report(Batch(self.link.epoch, events, seam.now(), seam.wall()))
 
     def follow(self, events: list[SessionEvent], session: ClientSession) -> PotrioError | None:
         """Take the steps of the handshake as they come; returns why the session ended, if it did."""
@@ -298,7 +309,7 @@ class _Driver:
         for event in events:
             match event:
                 case EventReceived(name=name):
-                    received[name] += 1
+                    count(received, name)
                 case Opened(handshake=handshake):
                     self.stage = "socket.io"
                     self.link.handshake = handshake
@@ -306,13 +317,13 @@ class _Driver:
                     self.stage = "auth"
                     self.link.enter(LinkPhase.AUTHENTICATING, self.seam.now())
                     session.authenticate(self.settings.ssid.auth_payload().reveal())
-                    self.counters.events_sent["auth"] += 1
+                    self.outbox.names["auth"] += 1
                 case Authenticated():
                     received["successauth"] += 1
                     self.scope.deadline = math.inf
                     self.ready_at = self.seam.now()
+                    self.link.ups += 1
                     self.link.enter(LinkPhase.READY, self.ready_at)
-                    self.router.tell(LinkUp(self.link.epoch, self.ready_at))
                 case Closed(error=error):
                     ended = error or ConnectionBroken("the venue ended the session")
                 case _:
@@ -324,25 +335,42 @@ class _Driver:
         while True:
             await self.outgoing.wait()
             self.outgoing = trio.Event()
+            if self.link.ready and self.leaving is None:
+                self.outbox.load(session, self.link.epoch)
             messages = session.messages_to_send()
-            self.unsent = 0
             if messages:
-                self.counters.messages_sent += len(messages)
-                self.counters.pongs_sent += messages.count("3")
                 try:
-                    await transport.send(messages)
+                    await self.send(transport, messages)
                 except PotrioError as error:
                     self.drop(error)
                     return
-            if self.leaving is not None:
+            if self.leaving is not None and not session.has_output:
                 self.leaving.set()
+
+    async def send(self, transport: Transport, messages: list[Any]) -> None:
+        """Write, and count what was written."""
+        names = self.outbox.taken()
+        await transport.send(messages)
+        counters = self.counters
+        counters.messages_sent += len(messages)
+        counters.pongs_sent += messages.count("3")
+        counters.events_sent.update(names)
 
     async def leave(self) -> None:
         """Say goodbye to the venue, if there is a link and it takes the words in time."""
         if self.session is None or not self.link.ready:
             return
         self.leaving = trio.Event()
+        self.lose(ConnectionBroken("the client is closing"))
         self.session.send_disconnect()
         self.outgoing.set()
         with trio.move_on_after(CLOSE_TIMEOUT / 2):
             await self.leaving.wait()
+
+
+def first_of(failed: list[PotrioError]) -> PotrioError:
+    """The error of the address that was to be tried first; what the others said is noted on it."""
+    first, *others = failed
+    for other in others:
+        first.add_note(f"then: {other}")
+    return first

@@ -9,7 +9,7 @@ and how often, makes no difference to where an order ends::
     refused by the venue  -> REJECTED                 (soft: the refusal carries no id)
     not written           -> NEW
     absent twice          -> VOID                     (soft: in no list of the venue, well after the send)
-    link lost or overdue  -> UNKNOWN
+    lost, overdue, presumed -> UNKNOWN
     else                  -> SENT
 
 A soft state gives way to hard evidence (a deal), and says so in ``anomalies``.
@@ -80,12 +80,15 @@ class Evidence(msgspec.Struct):
     written_epoch: int | None = None
     written_at: float | None = None
     written_wall: float | None = None
+    presumed: bool = False  # written, or so it must be assumed: who knew has crashed
     link_lost: bool = False
     overdue: bool = False
     refused: str | None = None
     absences: int = 0
     deal: Deal | None = None
     settled: bool = False
+    absent_at: float | None = None  # when a list lacked it last (trio's clock)
+    named: bool = False  # the venue itself said that the deal is this order's
     anomalies: tuple[str, ...] = ()
 
     def state(self, closing_passed: bool = False) -> OrderState:
@@ -102,20 +105,29 @@ class Evidence(msgspec.Struct):
             return OrderState.NEW
         if self.absences >= ABSENCES_FOR_VOID:
             return OrderState.VOID
-        return OrderState.UNKNOWN if self.link_lost or self.overdue else OrderState.SENT
+        return OrderState.UNKNOWN if self.link_lost or self.overdue or self.presumed else OrderState.SENT
 
     # --- facts; each may be told any number of times, in any order ---------------------------------------------------
 
     def deny(self, reason: str) -> None:
-        """Decide not to send it. Only before it was written: afterwards the venue may have it."""
-        assert self.written_epoch is None, "a written order cannot be denied"
+        """It was not and will not be sent. Only before it was written: afterwards the venue may have it."""
+        assert self.written_epoch is None or self.presumed, "a written order cannot be denied"
         self.denied = self.denied or reason
 
     def written(self, epoch: int, at: float, wall: float) -> None:
         """Its bytes are on their way; happens at most once (P1)."""
-        assert self.written_epoch is None, "an order is written at most once"
+        assert self.written_epoch is None or self.presumed, "an order is written at most once"
         assert self.denied is None, "a denied order is never written"
+        if self.presumed and self.written_epoch != epoch:
+            self.link_lost = False  # of another link than the one it was presumed to be on
         self.written_epoch, self.written_at, self.written_wall = epoch, at, wall
+        self.presumed = False
+
+    def presume(self, epoch: int, at: float, wall: float) -> None:
+        """It was handed over to be written, and nobody may ever say whether it was: so the venue may have it."""
+        if self.written_epoch is None and self.denied is None:
+            self.written_epoch, self.written_at, self.written_wall = epoch, at, wall
+            self.presumed = True
 
     def lost(self, epoch: int) -> None:
         """Connection ``epoch`` is gone: an order written on it may or may not have reached the venue."""
@@ -131,6 +143,12 @@ class Evidence(msgspec.Struct):
     def absent(self) -> None:
         """A complete list of the venue, taken long enough after the send, does not have it."""
         self.absences += 1
+
+    def release(self, why: str) -> None:
+        """The deal that was taken for this order's, because it looked like it, is another's. Never once settled."""
+        assert not self.settled, "a settled order stays as it is"
+        self.deal = None
+        self.note(why)
 
     def join(self, deal: Deal, *, closed: bool = False) -> None:
         """The venue has, or had, this deal for it; ``closed``: it was told as closed, whatever its fields say."""

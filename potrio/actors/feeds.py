@@ -71,6 +71,11 @@ class Feeds:
                 feed.streams.append(stream)
         return fresh
 
+    def abandoned(self) -> list[TickStream]:
+        """Streams whose reader has gone, but whose end was not told because there was too much to do."""
+        streams = (stream for feed in self._feeds.values() for stream in feed.streams if stream.closed)
+        return list(dict.fromkeys(streams))
+
     def remove(self, stream: TickStream) -> list[str]:
         """Forget a reader; returns the assets that nobody reads any more, to be ended on the wire."""
         orphans = []

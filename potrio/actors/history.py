@@ -18,7 +18,7 @@ from potrio.protocol.messages.market import HistoryPeriod, LoadHistoryPeriod
 from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
 
-__all__ = ["HistoryMessage", "LoadPage", "history"]
+__all__ = ["HistoryMessage", "HistoryState", "LoadPage", "history"]
 
 
 class LoadPage(Request[HistoryPeriod], frozen=True):
@@ -36,12 +36,19 @@ class PageOverdue(msgspec.Struct, frozen=True, gc=False):
     index: int
 
 
+class HistoryState:
+    """What outlives an incarnation: the index of the last request, so that no answer is taken for another's."""
+
+    def __init__(self) -> None:
+        self.index = 0
+
+
 HistoryMessage = Call[HistoryPeriod] | HistoryPeriod | LinkLost | PageOverdue
 
 
-async def history(ctx: Context[HistoryMessage], link: LinkState) -> None:
+async def history(ctx: Context[HistoryMessage], state: HistoryState, link: LinkState) -> None:
     """Serve pages until stopped. Calls in hand fail when the actor ends; cancelling sends nothing more."""
-    pages = _Pages(ctx, link)
+    pages = _Pages(ctx, state, link)
     async for message in ctx.inbox:
         match message:
             case Call(msg=LoadPage() as page):
@@ -50,77 +57,85 @@ async def history(ctx: Context[HistoryMessage], link: LinkState) -> None:
                 pages.answer(message)
             case PageOverdue(index=index):
                 pages.overdue(index)
-            case LinkLost(reason=reason):
-                pages.lost(reason)
+            case LinkLost(epoch=epoch, reason=reason):
+                pages.lost(epoch, reason)
             case _:
                 raise AssertionError(f"history has no use for a {type(message).__name__}")
+
+
+Slot = tuple[int, LoadPage]
+"""A page, and the connection on which it is asked for: the loss of an earlier one is not its business."""
 
 
 class _Pages:
     """Who waits for which page, and which one is on the wire."""
 
-    def __init__(self, ctx: Context[HistoryMessage], link: LinkState) -> None:
+    def __init__(self, ctx: Context[HistoryMessage], state: HistoryState, link: LinkState) -> None:
         self.ctx = ctx
+        self.state = state
         self.link = link
-        self.index = 0
-        self.calls: dict[LoadPage, list[Call[HistoryPeriod]]] = {}
-        self.queue: deque[LoadPage] = deque()
-        self.current: LoadPage | None = None
+        self.calls: dict[Slot, list[Call[HistoryPeriod]]] = {}
+        self.queue: deque[Slot] = deque()
+        self.current: Slot | None = None
 
     def ask(self, page: LoadPage, call: Call[HistoryPeriod]) -> None:
         if not self.link.ready:
             call.fail(NotConnected("no link to the venue; the page was not asked for"))
             return
-        if page in self.calls:
-            self.calls[page].append(call)
+        slot = (self.link.epoch, page)
+        if slot in self.calls:
+            self.calls[slot].append(call)
         else:
-            self.calls[page] = [call]
-            self.queue.append(page)
+            self.calls[slot] = [call]
+            self.queue.append(slot)
         self.next()
 
     def next(self) -> None:
         """Put the next page that someone still waits for on the wire."""
         while self.current is None and self.queue:
-            page = self.queue.popleft()
-            if all(call.abandoned for call in self.calls[page]):
-                del self.calls[page]
+            slot = self.queue.popleft()
+            if all(call.abandoned for call in self.calls[slot]):
+                del self.calls[slot]
                 continue
-            self.current = page
-            self.index += 1
+            self.current = slot
+            self.state.index += 1
+            epoch, page = slot
             request = LoadHistoryPeriod(
                 asset=page.asset,
-                index=self.index,
+                index=self.state.index,
                 time=page.end_stamp,
                 offset=page.window_s,
                 period=page.period_s,
             )
-            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch=self.link.epoch))
-            self.ctx.after(REQUEST_TIMEOUT, PageOverdue(self.index), key="overdue")
+            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch=epoch))
+            self.ctx.after(REQUEST_TIMEOUT, PageOverdue(self.state.index), key="overdue")
 
     def finish(self) -> list[Call[HistoryPeriod]]:
         assert self.current is not None
-        page, self.current = self.current, None
-        return self.calls.pop(page)
+        slot, self.current = self.current, None
+        return self.calls.pop(slot)
 
     def answer(self, reply: HistoryPeriod) -> None:
-        if self.current is None or reply.index != self.index:
+        if self.current is None or (reply.index, reply.asset) != (self.state.index, self.current[1].asset):
             return  # late: its askers have been told, or have gone
         for call in self.finish():
             call.reply(reply)
         self.next()
 
     def overdue(self, index: int) -> None:
-        if self.current is None or index != self.index:
+        if self.current is None or index != self.state.index:
             return
-        page = self.current
+        _, page = self.current
         for call in self.finish():
             call.fail(RequestTimeout(f"no history of {page.asset} within {REQUEST_TIMEOUT:g} s"))
         self.next()
 
-    def lost(self, reason: str) -> None:
-        self.queue.clear()
-        self.current = None
-        calls, self.calls = self.calls, {}
-        for waiting in calls.values():
-            for call in waiting:
+    def lost(self, epoch: int, reason: str) -> None:
+        """All pages of this connection and of those before it have no answer any more."""
+        if self.current is not None and self.current[0] <= epoch:
+            self.current = None
+        self.queue = deque(slot for slot in self.queue if slot[0] > epoch)
+        for slot in [slot for slot in self.calls if slot[0] <= epoch]:
+            for call in self.calls.pop(slot):
                 call.fail(NotConnected(f"the link was lost before the answer came: {reason}"))
+        self.next()

@@ -30,6 +30,7 @@ __all__ = [
     "SubmitOrder",
     "Transmit",
     "Written",
+    "count",
 ]
 
 
@@ -62,9 +63,10 @@ class CheckDeadline(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resync(msgspec.Struct, frozen=True, gc=False):
-    """Drop the link and connect again: the only way to be told everything anew."""
+    """Drop the link and connect again: the only way to be told everything anew. ``epoch`` as in `Transmit`."""
 
     reason: str
+    epoch: int | None = None
 
 
 # --- from the connection, in order with the data ---------------------------------------------------------------------
@@ -105,11 +107,11 @@ class Written(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotSent(msgspec.Struct, frozen=True, gc=False):
-    """The order has not been sent and this submission of it never will be."""
+    """The order has not been sent and this submission of it never will be; ``final``: nor should another be tried."""
 
     request_id: str
     reason: str
-    expired: bool = False
+    final: bool = False
 
 
 # --- state everyone may read -----------------------------------------------------------------------------------------
@@ -124,6 +126,19 @@ class LinkPhase(enum.Enum):
     READY = "ready"
     RECONNECTING = "reconnecting"
     CLOSED = "closed"
+
+
+NAMES_MAX = 300
+"""Names that are counted one by one; a venue that invents more of them has the rest counted together."""
+
+OTHER_NAMES = "(other)"
+
+
+def count(counter: Counter[str], name: str, times: int = 1) -> None:
+    """Count something by a name that somebody else chose: bounded, and the sum stays true."""
+    if name not in counter and len(counter) >= NAMES_MAX:
+        name = OTHER_NAMES
+    counter[name] += times
 
 
 class LinkCounters(msgspec.Struct):
@@ -144,8 +159,10 @@ class LinkCounters(msgspec.Struct):
         self.pings_received += other.pings_received
         self.pongs_sent += other.pongs_sent
         self.dropped += other.dropped
-        self.events_sent.update(other.events_sent)
-        self.events_received.update(other.events_received)
+        for name, times in other.events_sent.items():
+            count(self.events_sent, name, times)
+        for name, times in other.events_received.items():
+            count(self.events_received, name, times)
 
 
 class LinkState:
@@ -157,6 +174,7 @@ class LinkState:
         self.url = ""
         self.since = 0.0
         self.reconnects = 0
+        self.ups = 0  # connections that became ready
         self.handshake: Handshake | None = None
         self.deadline: float | None = None
         self.last_error: PotrioError | None = None

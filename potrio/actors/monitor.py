@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from potrio.actors.account import AccountState
-from potrio.actors.link import LinkLost, LinkState, LinkUp
-from potrio.actors.order_book import Book
+from potrio.actors.book import Book
+from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
 from potrio.seam import Seam
 from potrio.supervision.context import Context
@@ -77,7 +77,7 @@ async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam)
         kind, text = describe(message)
         state.facts.append(Fact(seam.wall(), kind, text))
         if isinstance(message, ChildCrashed):
-            state.crashes[message.path] += 1
+            count(state.crashes, message.path)
             LOG.warning("%s", text)
         else:
             LOG.info("%s", text)

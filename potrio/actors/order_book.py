@@ -10,19 +10,20 @@ follow each login. An order whose fate is not known is UNKNOWN and is looked for
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from potrio.actors.account import AccountState
+from potrio.actors.book import Asked, Book, Submission
 from potrio.actors.evidence import Evidence, OrderIntent, OrderState
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import LinkLost, LinkState, LinkUp, NotSent, Resync, SubmitOrder, Transmit, Written
 from potrio.actors.order_handle import OrderHandle
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, same_terms
-from potrio.limits import ORDER_ACK_TIMEOUT, ORDERS_KEPT_MAX, SETTLEMENT_GRACE
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, decides_in, looks_like, same_terms
+from potrio.limits import ORDER_ACK_TIMEOUT, SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import (
     ClosedDeals,
     Deal,
@@ -35,9 +36,15 @@ from potrio.protocol.messages.trading import (
 )
 from potrio.seam import Seam
 from potrio.supervision.call import Call, Request
-from potrio.supervision.context import Context
+from potrio.supervision.context import ActorTimer, Context
 
-__all__ = ["Book", "OrderBookMessage", "PlaceOrder", "order_book"]
+__all__ = ["OrderBookMessage", "PlaceOrder", "order_book"]
+
+SOON_S = 0.001
+"""What is due within this time is due: a rest smaller than a clock can show would be waited for for ever."""
+
+ABSENCES_APART_S = 1.0
+"""Two lists count as two only this far apart: the venue may tell one twice."""
 
 RECONCILIATIONS_MAX = 8
 """Times one order may make us ask for the venue's lists; after that it stays UNKNOWN until a list comes by itself."""
@@ -70,28 +77,6 @@ OrderBookMessage = (
 )
 
 
-class Book:
-    """Every order and deal this client knows. Outlives the actor's incarnations; only the actor writes it."""
-
-    def __init__(self) -> None:
-        self.orders: OrderedDict[str, Evidence] = OrderedDict()
-        self.handles: dict[str, OrderHandle] = {}
-        self.owner: dict[str, str] = {}  # deal id -> request id
-        self.external: OrderedDict[str, Deal] = OrderedDict()  # deals of the account that we did not place
-        self.submitted: dict[
-            str, int
-        ] = {}  # request id -> times handed to the connection without a NotSent since
-        self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
-        self.reconciliations: dict[
-            str, int
-        ] = {}  # request id -> times the lists were asked for because of it
-
-    def fail(self, error: Exception) -> None:
-        """Tell everyone who waits that nobody will write here any more."""
-        for handle in self.handles.values():
-            handle.fail(error)
-
-
 async def order_book(
     ctx: Context[OrderBookMessage], book: Book, account: AccountState, link: LinkState, seam: Seam
 ) -> None:
@@ -113,6 +98,7 @@ class _Clerk:
         self.account = account
         self.link = link
         self.seam = seam
+        self.timers: dict[str, ActorTimer] = {}  # one per live order: when to look at it next
 
     def handle(self, message: OrderBookMessage | Any) -> None:
         match message:
@@ -123,39 +109,62 @@ class _Clerk:
             case NotSent():
                 self.not_sent(message)
             case OrderOpened(deal=deal, request_id=str(request_id)) if request_id in self.book.orders:
-                self.book.owner.setdefault(deal.id, request_id)
-                self.deals([deal])
+                self.deals([deal], named=self.book.orders[request_id])
             case OrderOpened(deal=deal):
                 self.deals([deal])
             case OrderFailed():
                 self.refused(message)
             case DealsClosed(deals=deals):
                 self.deals(deals, closed=True)
-            case OpenedDeals(deals=deals):
+            case OpenedDeals(deals=deals, rejected=rejected):
                 self.deals(deals)
-                self.opened_list()
-            case ClosedDeals(deals=deals):
+                if not rejected:  # a row that cannot be read may be the one that is looked for
+                    self.opened_list()
+            case ClosedDeals(deals=deals, rejected=rejected):
                 self.deals(deals, closed=True)
-                self.closed_list(deals)
-            case LinkUp():
-                self.submit_waiting()
+                if not rejected:
+                    self.closed_list(deals)
+            case LinkUp(epoch=epoch):
+                self.link_up(epoch)
             case LinkLost(epoch=epoch):
                 for evidence in self.live():
                     evidence.lost(epoch)
                     self.show(evidence)
             case Look(request_id=request_id):
-                if request_id in self.book.orders:
-                    self.look(self.book.orders[request_id])
+                self.timers.pop(request_id, None)
+                if request_id in self.book.live:
+                    self.look(self.book.live[request_id])
             case _:
                 raise AssertionError(f"the order book has no use for a {type(message).__name__}")
 
     def resume(self) -> None:
         """A new incarnation: timers died with the old one, and a message in hand may have."""
+        link, book = self.link, self.book
+        gone = link.epoch - 1 if link.ready else link.epoch
+        book.waiting.clear()
         for evidence in self.live():
-            if evidence.intent.request_id in self.book.submitted and evidence.written_epoch is None:
-                # Handed over, and the answer may have been the message that was lost: never hand it over again.
+            request_id = evidence.intent.request_id
+            if request_id in book.submitted:
                 self.presume_written(evidence)
+            elif evidence.state() is OrderState.NEW:
+                book.waiting.setdefault(evidence.intent.asset, deque()).append(request_id)
+            evidence.lost(gone)
             self.look(evidence)
+        self.submit_waiting()
+
+    def link_up(self, epoch: int) -> None:
+        """All of the links before is known now; the venue's lists are on their way, so do not ask for them yet."""
+        book, until = self.book, self.seam.now() + SETTLEMENT_GRACE
+        for evidence in self.live():
+            request_id = evidence.intent.request_id
+            submission = book.submitted.get(request_id)
+            if submission is not None and submission.epoch < epoch:
+                self.presume_written(evidence)  # the connection would have answered by now
+            evidence.lost(epoch - 1)
+            asked = book.asked.get(request_id, Asked())
+            book.asked[request_id] = Asked(asked.times, max(asked.again_at, until))
+            self.look(evidence)
+        self.submit_waiting()
 
     # --- from intent to wire -----------------------------------------------------------------------------------------
 
@@ -167,13 +176,10 @@ class _Clerk:
             else:
                 call.fail(ValueError(f"request id {intent.request_id} is taken by an order with other terms"))
             return
-        handle = OrderHandle(intent)
-        self.book.handles[intent.request_id] = handle
-        self.book.orders[intent.request_id] = Evidence(intent)
-        call.reply(handle)
-        self.forget_old()
+        handle = self.book.add(intent)
         self.book.waiting.setdefault(intent.asset, deque()).append(intent.request_id)
-        self.ctx.after(max(0.0, intent.expires_at - self.seam.now()), Look(intent.request_id))
+        call.reply(handle)
+        self.look(self.book.orders[intent.request_id])
         self.submit_next(intent.asset)
 
     def submit_waiting(self) -> None:
@@ -183,7 +189,7 @@ class _Clerk:
     def submit_next(self, asset: str) -> None:
         """Hand the next order of this asset to the connection, unless one of them is still unanswered."""
         queue = self.book.waiting.get(asset)
-        while queue and self.book.orders[queue[0]].denied is not None:
+        while queue and queue[0] not in self.book.live:  # denied meanwhile
             queue.popleft()
         if not queue:
             self.book.waiting.pop(asset, None)
@@ -192,7 +198,6 @@ class _Clerk:
             return
         request_id = queue.popleft()
         intent = self.book.orders[request_id].intent
-        self.book.submitted[request_id] = self.link.epoch
         order = OpenOrder(
             asset=intent.asset,
             amount=intent.amount,
@@ -201,27 +206,26 @@ class _Clerk:
             request_id=request_id,
             time=intent.duration_s,
         )
+        self.book.submitted[request_id] = Submission(self.link.epoch, self.seam.now(), self.seam.wall())
         self.ctx.lookup(CONNECTION).tell(SubmitOrder(request_id, order, intent.expires_at))
+        self.look(self.book.orders[request_id])
 
     def in_flight(self, evidence: Evidence) -> bool:
-        """Could a refusal that arrives now be meant for this order?"""
-        if evidence.state() not in (OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN):
-            return False
+        """Could a refusal that arrives from now on be meant for this order?"""
         if evidence.written_epoch is None:
             return evidence.intent.request_id in self.book.submitted
-        return evidence.written_epoch == self.link.epoch and not evidence.link_lost
+        return not evidence.link_lost and evidence.state() in (OrderState.SENT, OrderState.UNKNOWN)
 
     def written(self, answer: Written) -> None:
         evidence = self.book.orders[answer.request_id]
-        if evidence.written_epoch is None:
-            evidence.written(answer.epoch, answer.at, answer.wall)
-        self.ctx.after(ORDER_ACK_TIMEOUT, Look(answer.request_id))
-        self.show(evidence)
+        self.book.submitted.pop(answer.request_id, None)
+        evidence.written(answer.epoch, answer.at, answer.wall)
+        self.look(evidence)
 
     def not_sent(self, answer: NotSent) -> None:
         evidence = self.book.orders[answer.request_id]
         self.book.submitted.pop(answer.request_id, None)
-        if answer.expired:
+        if answer.final or evidence.presumed:  # what was shown as UNKNOWN does not become new again
             evidence.deny(answer.reason)
         else:  # it waits for the link, at most until it expires
             self.book.waiting.setdefault(evidence.intent.asset, deque()).appendleft(answer.request_id)
@@ -229,30 +233,24 @@ class _Clerk:
         self.submit_next(evidence.intent.asset)
 
     def presume_written(self, evidence: Evidence) -> None:
-        epoch = self.book.submitted[evidence.intent.request_id]
-        evidence.written(epoch, self.seam.now(), self.seam.wall())
-        evidence.lost(epoch)
+        """Handed over, and the answer may have been lost in a crash: never hand it over again (P1)."""
+        submission = self.book.submitted.pop(evidence.intent.request_id)
+        evidence.presume(submission.epoch, submission.at, submission.wall)
 
     # --- what the venue says -----------------------------------------------------------------------------------------
 
-    def deals(self, deals: Iterable[Deal], *, closed: bool = False) -> None:
-        touched = set()
+    def deals(self, deals: Iterable[Deal], *, closed: bool = False, named: Evidence | None = None) -> None:
         for deal in deals:
-            evidence = self.owner_of(deal)
+            evidence = named or self.owner_of(deal)
             if evidence is None:
-                self.book.external[deal.id] = deal
-                while len(self.book.external) > ORDERS_KEPT_MAX:
-                    self.book.external.popitem(last=False)
+                self.book.keep_external(deal)
                 continue
-            self.book.owner[deal.id] = evidence.intent.request_id
-            evidence.join(deal, closed=closed)
-            self.show(evidence)
-            if not evidence.settled:
-                closes_in = self.account.clock.to_wall(deal.close_timestamp) - self.seam.wall()
-                self.ctx.after(max(0.0, closes_in), Look(evidence.intent.request_id))
-            touched.add(evidence.intent.asset)
-        for asset in touched:
-            self.submit_next(asset)
+            changed = self.book.bind(deal, evidence, exact=named is not None)
+            if self.book.owner.get(deal.id) == evidence.intent.request_id:
+                evidence.join(deal, closed=closed)
+            for other in changed:
+                self.look(other)
+                self.submit_next(other.intent.asset)
 
     def owner_of(self, deal: Deal) -> Evidence | None:
         """The order this deal belongs to: by deal id, or by being just like one that is looked for."""
@@ -265,13 +263,18 @@ class _Clerk:
         return None
 
     def refused(self, refusal: OrderFailed) -> None:
-        """A refusal names no order: it is for the one in flight for its asset."""
-        for evidence in self.live():
-            if self.in_flight(evidence) and refusal.asset in (None, evidence.intent.asset):
-                evidence.refuse(refusal.error)
-                self.show(evidence)
-                self.submit_next(evidence.intent.asset)
-                return
+        """A refusal names no order: it is for the one in flight for its asset, or for its amount, the oldest first."""
+        able = [e for e in self.live() if e.written_epoch is not None and self.in_flight(e)]
+        if isinstance(refusal.request_id, str):
+            able = [e for e in able if e.intent.request_id == refusal.request_id]
+        if refusal.asset is not None:
+            able = [e for e in able if e.intent.asset == refusal.asset]
+        able.sort(key=lambda e: e.intent.amount != refusal.amount)
+        if able:
+            evidence = able[0]
+            evidence.refuse(refusal.error)
+            self.look(evidence)
+            self.submit_next(evidence.intent.asset)
 
     def opened_list(self) -> None:
         """All open deals have been told: an order that must be among them and is not was not accepted."""
@@ -290,85 +293,99 @@ class _Clerk:
         return [evidence for evidence in self.live() if evidence.link_lost and evidence.deal is None]
 
     def absent(self, evidence: Evidence) -> None:
-        evidence.absent()
-        self.show(evidence)
-        self.ctx.after(SETTLEMENT_GRACE, Look(evidence.intent.request_id))
+        now = self.seam.now()
+        if evidence.absent_at is None or now - evidence.absent_at >= ABSENCES_APART_S:
+            evidence.absent_at = now
+            evidence.absent()
+        self.look(evidence)
 
     # --- the clock ---------------------------------------------------------------------------------------------------
 
     def look(self, evidence: Evidence) -> None:
-        """Do what is due for one order: expiry, an overdue answer, a close that has passed."""
+        """Do what is due for one order: expiry, an overdue answer, a close that has passed; set the next look."""
         intent, now = evidence.intent, self.seam.now()
+        if evidence.state() is OrderState.NEW:
+            submission = self.book.submitted.get(intent.request_id)
+            if submission is None and now >= intent.expires_at:
+                reason = "expired before it could be sent"
+                evidence.deny(reason if self.link.ready else f"{reason}: not connected")
+            elif submission is None:
+                self.look_in(evidence, intent.expires_at - now)
+            elif now - submission.at < ORDER_ACK_TIMEOUT - SOON_S:
+                self.look_in(evidence, submission.at + ORDER_ACK_TIMEOUT - now)
+            else:  # the connection always answers; who would have, has crashed
+                self.presume_written(evidence)
         match evidence.state():
-            case OrderState.NEW:
-                if intent.request_id in self.book.submitted:
-                    pass  # the connection will answer
-                elif now >= intent.expires_at:
-                    reason = "expired before it could be sent"
-                    evidence.deny(reason if self.link.ready else f"{reason}: not connected")
-                    self.submit_next(intent.asset)
             case OrderState.SENT:
                 assert evidence.written_at is not None
-                if now - evidence.written_at >= ORDER_ACK_TIMEOUT:
-                    evidence.overdue = True
+                wait = evidence.written_at + ORDER_ACK_TIMEOUT - now
+                evidence.overdue = wait <= SOON_S
+                if evidence.overdue:
                     self.reconcile(evidence, f"no answer to order {intent.request_id}")
+                else:
+                    self.look_in(evidence, wait)
             case OrderState.UNKNOWN:
                 self.reconcile(evidence, f"the fate of order {intent.request_id} is not known")
             case OrderState.OPEN:
-                assert evidence.deal is not None
-                over = self.seam.wall() - self.account.clock.to_wall(evidence.deal.close_timestamp)
-                if over >= SETTLEMENT_GRACE:
-                    self.reconcile(evidence, f"no result of deal {evidence.deal.id}")
-                else:
-                    self.ctx.after(SETTLEMENT_GRACE - over, Look(intent.request_id))
+                self.await_close(evidence)
             case _:
                 pass
         self.show(evidence)
 
+    def await_close(self, evidence: Evidence) -> None:
+        assert evidence.deal is not None
+        closes_in = self.account.clock.to_wall(evidence.deal.close_timestamp) - self.seam.wall()
+        if closes_in > SOON_S:
+            self.look_in(evidence, closes_in)
+        elif closes_in > SOON_S - SETTLEMENT_GRACE:
+            self.look_in(evidence, closes_in + SETTLEMENT_GRACE)
+        else:
+            self.reconcile(evidence, f"no result of deal {evidence.deal.id}")
+
+    def look_in(self, evidence: Evidence, delay: float) -> None:
+        """Look again after a while; there is one such timer per order."""
+        request_id = evidence.intent.request_id
+        self.forget_timer(request_id)
+        self.timers[request_id] = self.ctx.after(max(0.0, delay), Look(request_id))
+
+    def forget_timer(self, request_id: str) -> None:
+        timer = self.timers.pop(request_id, None)
+        if timer is not None:
+            timer.cancel()
+
     def reconcile(self, evidence: Evidence, reason: str) -> None:
         """Ask the venue: for its open deals where that can decide, else for everything, by connecting again."""
-        request_id = evidence.intent.request_id
-        asked = self.book.reconciliations.get(request_id, 0)
-        if not self.link.ready or asked >= RECONCILIATIONS_MAX:
+        request_id, now, wall = evidence.intent.request_id, self.seam.now(), self.seam.wall()
+        asked = self.book.asked.get(request_id, Asked())
+        if not self.link.ready or asked.times >= RECONCILIATIONS_MAX:
             return  # each login brings the lists by itself
-        self.book.reconciliations[request_id] = asked + 1
+        wait = asked.again_at - now
+        if evidence.link_lost and evidence.deal is None:
+            assert evidence.written_wall is not None
+            # The first time, the lists may at least show it; after that only what proves something is worth a question.
+            settled_in = evidence.written_wall + ORDER_ACK_TIMEOUT - wall
+            wait = max(wait, decides_in(evidence, wall) if asked.times else settled_in)
+        if wait > SOON_S:
+            self.look_in(evidence, wait)
+            return
+        pause = SETTLEMENT_GRACE * (asked.times + 1)
+        self.book.asked[request_id] = Asked(asked.times + 1, now + pause)
         connection = self.ctx.lookup(CONNECTION)
-        if evidence.link_lost and evidence.deal is None and absent_from_opened(evidence, self.seam.wall()):
+        if evidence.link_lost and evidence.deal is None and absent_from_opened(evidence, wall):
             connection.tell(Transmit(RequestOpenedDeals(), epoch=self.link.epoch))
         else:
-            connection.tell(Resync(reason))
-        self.ctx.after(SETTLEMENT_GRACE * (asked + 1), Look(request_id))
+            connection.tell(Resync(reason, epoch=self.link.epoch))
+        self.look_in(evidence, pause)
 
     # --- the book ----------------------------------------------------------------------------------------------------
 
     def live(self) -> list[Evidence]:
-        """The orders that can still change, oldest first."""
-        return [
-            evidence
-            for request_id, evidence in self.book.orders.items()
-            if not self.book.handles[request_id].state.ended
-        ]
+        """The orders that can still change by themselves, oldest first."""
+        return list(self.book.live.values())
 
     def show(self, evidence: Evidence) -> None:
         """Bring the handle up to date with the evidence."""
         deal = evidence.deal
         passed = deal is not None and self.seam.wall() >= self.account.clock.to_wall(deal.close_timestamp)
-        self.book.handles[evidence.intent.request_id].update(
-            evidence.state(closing_passed=passed),
-            deal,
-            evidence.denied or evidence.refused,
-            evidence.anomalies,
-        )
-
-    def forget_old(self) -> None:
-        """Keep memory flat: the oldest ended orders go; a live one never does."""
-        while len(self.book.orders) > ORDERS_KEPT_MAX:
-            oldest = next((rid for rid, h in self.book.handles.items() if h.state.ended), None)
-            if oldest is None:
-                return
-            evidence = self.book.orders.pop(oldest)
-            del self.book.handles[oldest]
-            self.book.submitted.pop(oldest, None)
-            self.book.reconciliations.pop(oldest, None)
-            if evidence.deal is not None:
-                self.book.owner.pop(evidence.deal.id, None)
+        if not self.book.show(evidence, passed):
+            self.forget_timer(evidence.intent.request_id)

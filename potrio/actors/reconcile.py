@@ -14,7 +14,7 @@ from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal
 from potrio.protocol.server_clock import ServerClock
 
-__all__ = ["absent_from_closed", "absent_from_opened", "looks_like", "same_terms"]
+__all__ = ["absent_from_closed", "absent_from_opened", "decides_in", "looks_like", "same_terms"]
 
 MATCH_BEFORE_S: Final = 2.0
 MATCH_AFTER_S: Final = 30.0
@@ -63,3 +63,14 @@ def absent_from_closed(
     if len(deals) < CLOSED_LIST_LENGTH:
         return True
     return min(clock.to_wall(deal.close_timestamp) for deal in deals) < written
+
+
+def decides_in(evidence: Evidence, now_wall: float) -> float:
+    """Seconds until a list of the venue can prove absence; 0 if one taken now can."""
+    written, duration = evidence.written_wall, evidence.intent.duration_s
+    if written is None or absent_from_opened(evidence, now_wall):
+        return 0.0
+    age = now_wall - written
+    if age < ORDER_ACK_TIMEOUT < duration:
+        return ORDER_ACK_TIMEOUT - age
+    return max(0.0, MATCH_AFTER_S + duration - age)

@@ -16,8 +16,8 @@ import msgspec
 from potrio.actors.account import AccountState
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
-from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit
-from potrio.errors import RemoteProtocolError, RequestError
+from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit, count
+from potrio.errors import ChildNotFound, RemoteProtocolError, RequestError
 from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT
 from potrio.protocol.events import EventReceived
 from potrio.protocol.messages.account import Balance
@@ -36,12 +36,17 @@ from potrio.protocol.messages.market import (
 )
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
 from potrio.supervision.call import Call, Request
+from potrio.supervision.child_spec import Key
 from potrio.supervision.context import Context
 
 __all__ = ["RouterCounters", "RouterMessage", "RouterState", "Subscribe", "Unsubscribe", "router"]
 
 PERIOD_S = 60
 """The chart period named when an asset's stream is asked for; the recent ticks in the answer are what we are after."""
+
+
+BRIDGE_TIMEOUT = REQUEST_TIMEOUT / 2
+"""The answer with the recent ticks of an asset has this long; live ticks are held back meanwhile."""
 
 
 class Subscribe(Request[None], frozen=True):
@@ -76,12 +81,12 @@ RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOve
 
 
 class RouterState:
-    """What outlives an incarnation: who reads what, the counters, and the batch in hand."""
+    """What outlives an incarnation: who reads what, the counters, and what was in hand when it crashed."""
 
     def __init__(self) -> None:
         self.feeds = Feeds()
         self.counters = RouterCounters()
-        self.in_hand: Batch | None = None
+        self.in_hand: Batch | LinkUp | LinkLost | None = None
 
 
 async def router(
@@ -89,8 +94,7 @@ async def router(
 ) -> None:
     """Route until stopped; never waits but for its inbox. A crash loses at most the event in hand."""
     routes = _Routes(ctx, state, account, link)
-    if state.in_hand is not None:
-        routes.batch(state.in_hand)
+    routes.resume()
     while not ctx.stopping.is_set():
         for message in await ctx.inbox.burst():
             routes.handle(message)
@@ -127,30 +131,54 @@ class _Routes:
             ClosedDeals: to_order_book,
         }
 
+    def resume(self) -> None:
+        """A new incarnation: go on with what was in hand, and set the timers that died with the old one."""
+        for asset in self.feeds.assets:
+            if self.feeds.bridging(asset):
+                self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch))
+        in_hand = self.state.in_hand
+        if isinstance(in_hand, LinkUp | LinkLost):  # once more, and only once: it may be what we crashed of
+            self.state.in_hand = None
+            self.link_changed(in_hand)
+        elif in_hand is not None:
+            self.batch(in_hand)
+
     def handle(self, message: RouterMessage | Any) -> None:
         match message:
             case Batch():
                 self.batch(message)
-            case LinkUp():
-                self.to_order_book(message)
-                self.ctx.lookup(MONITOR).tell(message)
-                self.restore(message.epoch)
-            case LinkLost():
-                self.feeds.lost()
-                self.account.lost()
-                self.to_order_book(message)
-                self.ctx.lookup(HISTORY).tell(message)
-                self.ctx.lookup(MONITOR).tell(message)
+            case LinkUp() | LinkLost():
+                self.state.in_hand = message
+                self.link_changed(message)
+                self.state.in_hand = None
             case Call(msg=Subscribe(stream=stream, assets=assets)) as call:
                 self.subscribe(stream, assets, call)
             case Unsubscribe(stream=stream):
-                for asset in self.feeds.remove(stream):
-                    self.transmit(UnsubscribeSymbol(asset))
+                self.unsubscribe(stream)
             case BridgeOverdue(asset=asset, epoch=epoch):
                 if epoch == self.link.epoch:
                     self.feeds.bridge(asset, ())
             case _:
                 raise AssertionError(f"the router has no use for a {type(message).__name__}")
+
+    def link_changed(self, message: LinkUp | LinkLost) -> None:
+        """Everyone who lives by the link is told, in order with the data."""
+        self.faults.clear()  # they are forgiven per connection
+        self.tell(ORDER_BOOK, message)
+        self.tell(MONITOR, message)
+        if isinstance(message, LinkUp):
+            self.restore(message.epoch)
+        else:
+            self.feeds.lost()
+            self.account.lost()
+            self.tell(HISTORY, message)
+
+    def tell(self, key: Key[Any], message: object) -> None:
+        """Tell a neighbour; one whose supervisor is just being started anew looks for itself when it is back."""
+        try:
+            self.ctx.lookup(key).tell(message)
+        except ChildNotFound:
+            pass
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -167,23 +195,22 @@ class _Routes:
             try:
                 message = decode_server_event(event.name, event.payload)
             except RemoteProtocolError as error:
-                self.undecodable(event.name, error)
+                self.undecodable(event.name, error, batch.epoch)
                 continue
             route = routes.get(type(message))
             if route is not None:
                 route(message)
             elif type(message) is Unknown:
-                self.counters.unknown[event.name] += 1
+                count(self.counters.unknown, event.name)
         self.state.in_hand = None
 
-    def undecodable(self, name: str, error: RemoteProtocolError) -> None:
-        self.counters.undecodable[name] += 1
+    def undecodable(self, name: str, error: RemoteProtocolError, epoch: int) -> None:
+        count(self.counters.undecodable, name)
         full = len(self.faults) == DECODE_ERRORS_MAX
         if full and self.arrived - self.faults[0] <= DECODE_ERRORS_WINDOW:
             self.faults.clear()
-            self.ctx.lookup(CONNECTION).tell(
-                Resync(f"too many payloads that cannot be decoded; the last: {error}")
-            )
+            reason = f"too many payloads that cannot be decoded; the last: {error}"
+            self.tell(CONNECTION, Resync(reason, epoch))
         self.faults.append(self.arrived)
 
     def ticks(self, message: UpdateStream) -> None:
@@ -215,17 +242,23 @@ class _Routes:
             self.feeds.bridge(message.asset, ticks)
 
     def page(self, message: HistoryPeriod) -> None:
-        self.ctx.lookup(HISTORY).tell(message)
+        self.tell(HISTORY, message)
 
     def to_order_book(self, message: object) -> None:
-        self.ctx.lookup(ORDER_BOOK).tell(message)
+        self.tell(ORDER_BOOK, message)
 
     # --- subscriptions -----------------------------------------------------------------------------------------------
 
     def transmit(self, message: Message) -> None:
-        self.ctx.lookup(CONNECTION).tell(Transmit(message))
+        self.tell(CONNECTION, Transmit(message))
+
+    def unsubscribe(self, stream: TickStream) -> None:
+        for asset in self.feeds.remove(stream):
+            self.transmit(UnsubscribeSymbol(asset))
 
     def subscribe(self, stream: TickStream, assets: tuple[str, ...], call: Call[None]) -> None:
+        for abandoned in self.feeds.abandoned():
+            self.unsubscribe(abandoned)
         if not self.feeds.room_for(assets):
             wanted = ", ".join(dict.fromkeys((*self.feeds.assets, *assets)))
             call.fail(
@@ -244,4 +277,4 @@ class _Routes:
         for asset in self.feeds.start_bridging():
             self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
             if self.feeds.bridging(asset):
-                self.ctx.after(REQUEST_TIMEOUT / 2, BridgeOverdue(asset, epoch))
+                self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, epoch))

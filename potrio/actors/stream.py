@@ -186,6 +186,11 @@ class Stream(trio.abc.ReceiveChannel[T], Generic[T]):
             on_close, self._on_close = self._on_close, None
             on_close()
 
+    @property
+    def closed(self) -> bool:
+        """Has the reader closed it?"""
+        return isinstance(self._end, trio.ClosedResourceError)
+
     def statistics(self) -> StreamStatistics:
         """The counters now."""
         waiting = len(self._items) + len(self._latest)

@@ -30,6 +30,7 @@ from potrio.errors import (
     ClientFailed,
     ConfigError,
     NotConnected,
+    OrderDenied,
     RequestTimeout,
     SupervisorFailed,
 )
@@ -106,6 +107,7 @@ async def open_client(
             raise shared.link.fatal from None
         raise ClientFailed(f"the client died: {cause}") from cause
     finally:
+        shared.link.enter(LinkPhase.CLOSED, config.seam.now())
         shared.router.feeds.end(shared.link.fatal)
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
@@ -322,6 +324,8 @@ class Client:
             ClientClosed: the client has been closed.
         """
         self._check_open()
+        if not valid_for >= 0:
+            raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
         seam = self._config.seam
         side, amount = check_order(
             self.assets,

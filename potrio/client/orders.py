@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 
+from potrio.actors.book import Book
 from potrio.actors.evidence import OrderState
-from potrio.actors.order_book import Book
 from potrio.errors import OrderDenied
-from potrio.limits import CONCURRENT_ORDERS_MAX
+from potrio.limits import CONCURRENT_ORDERS_MAX, MONEY_MAX, SYMBOL_CHARS_MAX
 from potrio.protocol.messages.market import Asset
 from potrio.protocol.messages.trading import Side
 
 __all__ = ["check_order"]
+
+MONEY_DIGITS = 64
+"""Digits to compare amounts with: `MONEY_MAX` and the cents fit in easily, whatever the caller's context is."""
 
 EXPOSED = {OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN}
 """States in which an order counts against the venue's limit of concurrent orders."""
@@ -43,10 +46,11 @@ def check_order(
     if not known.is_active:
         raise OrderDenied(f"{asset} is closed now")
     if request_id not in book.handles:  # an order already taken on is not a further one
-        exposed = sum(handle.state in EXPOSED for handle in book.handles.values())
+        exposed = sum(book.handles[live].state in EXPOSED for live in book.live)
         if exposed >= CONCURRENT_ORDERS_MAX:
             raise OrderDenied(f"{exposed} orders are open, and the venue allows no more at once")
     check_duration(known, duration_s)
+    check_request_id(request_id)
     return as_side(side), as_amount(amount)
 
 
@@ -72,9 +76,23 @@ def as_amount(amount: Decimal | int | str) -> Decimal:
         raise OrderDenied(f"an amount is a number, not {amount!r}") from None
     if not exact.is_finite() or exact <= 0:
         raise OrderDenied(f"an amount is a positive number, not {amount}")
-    if exact != exact.quantize(Decimal("0.01")):
-        raise OrderDenied(f"an amount has whole cents, not {amount}")
-    return exact
+    if exact > MONEY_MAX:
+        raise OrderDenied(f"an amount is {MONEY_MAX} at most")
+    with localcontext(prec=MONEY_DIGITS):
+        cents = exact.quantize(Decimal("0.01"))
+        if exact != cents:
+            raise OrderDenied("an amount has whole cents, not fractions of them")
+    return min(exact, cents, key=lambda same: len(str(same)))
+
+
+def check_request_id(request_id: str | None) -> None:
+    """Refuse an id that the wire cannot carry and give back unchanged."""
+    if request_id is None:
+        return
+    if not isinstance(request_id, str) or not request_id.isprintable():
+        raise OrderDenied("a request id is printable text")
+    if not 0 < len(request_id) <= SYMBOL_CHARS_MAX:
+        raise OrderDenied(f"a request id has 1 to {SYMBOL_CHARS_MAX} characters, not {len(request_id)}")
 
 
 def check_duration(asset: Asset, duration_s: int) -> None:

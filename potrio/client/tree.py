@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Never
 
 from potrio.actors.account import AccountState
+from potrio.actors.book import Book
 from potrio.actors.connection import LinkSettings, connection, lane
-from potrio.actors.history import history
+from potrio.actors.history import HistoryState, history
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.actors.link import LinkState
 from potrio.actors.monitor import MonitorState, monitor
-from potrio.actors.order_book import Book, order_book
+from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger
 from potrio.actors.router import RouterState, router
 from potrio.errors import AuthError, ConfigError, ConnectError
@@ -40,6 +41,7 @@ class Shared:
         self.account = AccountState()
         self.router = RouterState()
         self.book = Book()
+        self.history = HistoryState()
         self.monitor = MonitorState()
 
 
@@ -67,7 +69,7 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
                 mailbox=unbounded(),
             ),
             # A page waits for the pages before it; each has its own deadline on the wire.
-            child(history, shared.link, id=HISTORY, ask_timeout=None),
+            child(history, shared.history, shared.link, id=HISTORY, ask_timeout=None),
             id="account",
             strategy="rest_for_one",
             limit=Limit(10, within=300.0),

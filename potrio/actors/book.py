@@ -1,0 +1,121 @@
+"""The book: every order and deal this client knows, and which deal belongs to which order. Outlives the actor.
+
+Only the order book actor writes it. A deal is in it exactly once: owned by one order, or as an external one; and an
+order owns at most one deal.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+import msgspec
+
+from potrio.actors.evidence import Evidence, OrderIntent
+from potrio.actors.order_handle import OrderHandle
+from potrio.limits import ORDERS_KEPT_MAX
+from potrio.protocol.messages.trading import Deal
+
+__all__ = ["Asked", "Book", "Submission"]
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """When an order was handed to the connection, which has not answered yet."""
+
+    epoch: int
+    at: float
+    wall: float
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """How often the venue's lists were asked for because of an order, and when (trio's clock) the next time may be."""
+
+    times: int = 0
+    again_at: float = 0.0
+
+
+class Book:
+    """Orders by request id, deals by deal id, and what is under way."""
+
+    def __init__(self) -> None:
+        self.orders: OrderedDict[str, Evidence] = OrderedDict()
+        self.handles: OrderedDict[str, OrderHandle] = OrderedDict()
+        self.live: dict[str, Evidence] = {}  # those that can still change by themselves, oldest first
+        self.owner: dict[str, str] = {}  # deal id -> request id
+        self.external: OrderedDict[str, Deal] = OrderedDict()  # deals of the account that we did not place
+        self.submitted: dict[str, Submission] = {}  # handed to the connection, not answered yet
+        self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
+        self.asked: dict[str, Asked] = {}
+
+    def add(self, intent: OrderIntent) -> OrderHandle:
+        """Take an order on; the oldest ended orders are forgotten, a live one never is."""
+        handle = OrderHandle(intent)
+        evidence = Evidence(intent)
+        self.orders[intent.request_id] = self.live[intent.request_id] = evidence
+        self.handles[intent.request_id] = handle
+        while len(self.orders) > ORDERS_KEPT_MAX and len(self.live) < len(self.orders):
+            self._forget(next(request_id for request_id in self.orders if request_id not in self.live))
+        return handle
+
+    def show(self, evidence: Evidence, closing_passed: bool) -> bool:
+        """Bring the handle up to date with the evidence; returns whether the order is live."""
+        request_id = evidence.intent.request_id
+        handle = self.handles[request_id]
+        handle.update(
+            evidence.state(closing_passed),
+            evidence.deal,
+            evidence.denied or evidence.refused,
+            evidence.anomalies,
+        )
+        if handle.state.ended:
+            self.live.pop(request_id, None)
+            self.asked.pop(request_id, None)
+        else:
+            self.live[request_id] = evidence
+        return not handle.state.ended
+
+    def bind(self, deal: Deal, evidence: Evidence, *, exact: bool) -> list[Evidence]:
+        """Give a deal to an order; ``exact``: the venue named the order. Returns the orders that this changed.
+
+        What was bound by likeness gives way to what the venue named, unless it is settled: that never changes.
+        """
+        request_id = evidence.intent.request_id
+        holder = self.orders.get(self.owner.get(deal.id, request_id))
+        changed = []
+        if holder is not None and holder is not evidence:
+            if holder.settled or holder.named or not exact:
+                evidence.note(f"deal {deal.id} is counted for order {holder.intent.request_id}")
+                return [evidence]
+            holder.release(f"deal {deal.id} belongs to order {request_id}")
+            changed.append(holder)
+        if evidence.deal is not None and evidence.deal.id != deal.id:
+            if evidence.settled or evidence.named or not exact:
+                evidence.note(f"has deal {evidence.deal.id}, and then {deal.id} was reported for it too")
+                self.keep_external(deal)
+                return [*changed, evidence]
+            former = evidence.deal
+            self.owner.pop(former.id, None)
+            evidence.release(f"deal {former.id} belongs to somebody else")
+            self.keep_external(former)
+        self.owner[deal.id] = request_id
+        self.external.pop(deal.id, None)
+        evidence.named = evidence.named or exact
+        return [*changed, evidence]
+
+    def keep_external(self, deal: Deal) -> None:
+        """Remember a deal that is not ours: as it ended, once that is known."""
+        known = self.external.get(deal.id)
+        if known is None or deal.is_closed or not known.is_closed:
+            self.external[deal.id] = deal
+        while len(self.external) > ORDERS_KEPT_MAX:
+            self.external.popitem(last=False)
+
+    def fail(self, error: Exception) -> None:
+        """Tell everyone who waits that nobody will write here any more."""
+        for handle in self.handles.values():
+            handle.fail(error)
+
+    def _forget(self, request_id: str) -> None:
+        evidence = self.orders.pop(request_id)
+        del self.handles[request_id]
+        if evidence.deal is not None:
+            self.owner.pop(evidence.deal.id, None)
