@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -41,17 +42,24 @@ class VenueProcess:
         assert port is not None, "the venue announces a port"
         return port
 
+    @property
+    def returncode(self) -> int | None:
+        """How the process ended; None while it runs, and before the first start."""
+        return None if self._process is None else self._process.returncode
+
+    def command(self, port: int) -> list[str]:
+        """What is run."""
+        command = [sys.executable, "-m", "loadsim", "venue", "--port", str(port)]
+        return [*command, "--seed", str(self._seed), "--state", str(self._state)]
+
     async def start(self) -> None:
         """Start it and wait until it serves; cancelling leaves a process for `stop`.
 
         Raises:
             PotrioError: it did not come up.
         """
-        port = self.port if self.url else 0
-        command = [sys.executable, "-m", "loadsim", "venue", "--port", str(port)]
-        command += ["--seed", str(self._seed), "--state", str(self._state)]
         self._process = await trio.lowlevel.open_process(
-            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+            self.command(self.port if self.url else 0), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
         self.starts += 1
         with trio.move_on_after(START_TIMEOUT_S):
@@ -107,9 +115,13 @@ class VenueProcess:
 def fetch(address: str) -> bytes:
     """GET one page of this machine, past any proxy of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(address, timeout=STOP_TIMEOUT_S) as response:
-        body: bytes = response.read()
-        return body
+    try:
+        with opener.open(address, timeout=STOP_TIMEOUT_S) as response:
+            body: bytes = response.read()
+            return body
+    except urllib.error.HTTPError as error:
+        error.close()  # it is the answer, too, with the socket in it
+        raise
 
 
 @asynccontextmanager
