@@ -22,6 +22,7 @@ from potrio.errors import ConnectionBroken, LimitExceeded, LocalProtocolError, R
 from potrio.limits import (
     CLOSE_DRAIN_MAX,
     CLOSE_TIMEOUT,
+    FRAGMENTS_MAX,
     HTTP_BODY_MAX,
     HTTP_HEAD_MAX,
     HTTP_HEADERS_MAX,
@@ -143,8 +144,14 @@ class HttpRequest:
         head_only = self.method == "HEAD"
         await _respond(self._stream, self._h11, status, body, content_type, headers, head_only)
 
-    async def upgrade(self, *, message_max: int = SERVER_MESSAGE_MAX) -> FramedTransport:
+    async def upgrade(
+        self, *, message_max: int = SERVER_MESSAGE_MAX, fragments_max: int = FRAGMENTS_MAX
+    ) -> FramedTransport:
         """Accept the upgrade to WebSocket.
+
+        Args:
+            message_max: bytes in one message of the client.
+            fragments_max: frames in one message of the client.
 
         Returns:
             The transport, in the role of the server. Frames that came right behind the request are in it.
@@ -176,7 +183,12 @@ class HttpRequest:
         except BaseException:
             await _close(self._stream)
             raise
-        codec = WebSocketCodec("server", mask_bytes=self._seam.mask_bytes, message_max=message_max)
+        codec = WebSocketCodec(
+            "server",
+            mask_bytes=self._seam.mask_bytes,
+            message_max=message_max,
+            fragments_max=fragments_max,
+        )
         return FramedTransport(self._stream, codec, self._seam, received=self._rest)
 
     async def aclose(self) -> None:

@@ -33,7 +33,7 @@ from potrio.errors import (
     TlsFailed,
     UpgradeRejected,
 )
-from potrio.limits import CLIENT_MESSAGE_MAX, TCP_ATTEMPT_TIMEOUT
+from potrio.limits import CLIENT_MESSAGE_MAX, FRAGMENTS_MAX, TCP_ATTEMPT_TIMEOUT
 from potrio.protocol.websocket import WebSocketCodec
 from potrio.seam import REAL, Seam
 from potrio.transport.base import Transport, TransportKind
@@ -57,6 +57,7 @@ async def dial(
     allow_insecure: bool = False,
     on_stage: Callable[[str], None] | None = None,
     message_max: int = CLIENT_MESSAGE_MAX,
+    fragments_max: int = FRAGMENTS_MAX,
 ) -> AsyncIterator[Transport]:
     """Connect to a WebSocket server.
 
@@ -69,6 +70,7 @@ async def dial(
         allow_insecure: let ``ws://`` reach other machines.
         on_stage: called with ``"dns"``, ``"tcp"``, ``"tls"``, ``"http"`` as each stage starts.
         message_max: bytes in one message of the server.
+        fragments_max: frames in one message of the server; kind "trio-websocket" keeps the default.
 
     Yields:
         The open transport; it is closed when the block ends.
@@ -86,7 +88,7 @@ async def dial(
     stream = await open_stream(target, seam=seam, ssl_context=ssl_context, on_stage=on_stage)
     opening: AbstractAsyncContextManager[Transport]
     if kind == "framed":
-        opening = _open_framed(stream, target, extra, seam, message_max, on_stage)
+        opening = _open_framed(stream, target, extra, seam, message_max, fragments_max, on_stage)
     else:
         opening = open_trio_websocket(
             stream, target, extra, seam=seam, message_max=message_max, on_stage=on_stage
@@ -196,6 +198,7 @@ async def _open_framed(
     headers: list[tuple[str, str]],
     seam: Seam,
     message_max: int,
+    fragments_max: int,
     on_stage: Callable[[str], None] | None,
 ) -> AsyncIterator[Transport]:
     try:
@@ -204,7 +207,9 @@ async def _open_framed(
     except BaseException:
         await _close(stream)
         raise
-    codec = WebSocketCodec("client", mask_bytes=seam.mask_bytes, message_max=message_max)
+    codec = WebSocketCodec(
+        "client", mask_bytes=seam.mask_bytes, message_max=message_max, fragments_max=fragments_max
+    )
     transport = FramedTransport(stream, codec, seam, received=received)
     try:
         yield transport

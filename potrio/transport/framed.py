@@ -257,13 +257,17 @@ class FramedTransport:
         """Read until the peer has nothing more to say: its Close frame, then (as a client) its closing of
         TCP.
 
-        RFC 6455 section 7.1.1 lets the server close TCP first. Either side that saw a breach waits for the
-        other, since closing on unread bytes resets the connection and may take our Close frame with it.
+        RFC 6455 section 7.1.1 lets the server close TCP first. A side that saw a breach waits for the other,
+        since closing on unread bytes resets the connection and may take our Close frame with it; a server
+        ends its own direction first, where the stream can (TLS cannot), so that the client need not wait.
         """
         if self._receiving and not by_receiver:
             self._reader_left = trio.Event()
             await self._reader_left.wait()
         codec = self._codec
+        half_closeable = isinstance(self._stream, trio.abc.HalfCloseableStream)
+        if codec.role == "server" and codec.close_exc is not None and half_closeable:
+            await cast("trio.abc.HalfCloseableStream", self._stream).send_eof()
         drained = 0
         while drained < CLOSE_DRAIN_MAX:
             if codec.closed and codec.role == "server" and codec.close_exc is None:

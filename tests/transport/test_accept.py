@@ -316,6 +316,18 @@ async def test_the_message_limit_is_the_callers(autojump_clock):
         await transport.receive()
 
 
+async def test_the_limit_on_fragments_is_the_callers(autojump_clock):
+    fragments = b"\x01\x81\0\0\0\0a" + b"\x00\x81\0\0\0\0b" + b"\x80\x81\0\0\0\0c"
+    request, _ = await request_of(upgrade_head() + fragments)
+    transport = await request.upgrade(fragments_max=3)
+    assert await transport.receive() == ["abc"]
+
+    request, _ = await request_of(upgrade_head() + fragments)
+    transport = await request.upgrade(fragments_max=2)
+    with pytest.raises(LimitExceeded):
+        await transport.receive()
+
+
 # --- hostile clients -------------------------------------------------------------------------------------------------
 
 

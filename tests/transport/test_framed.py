@@ -269,6 +269,25 @@ async def test_after_a_breach_the_peer_has_time_to_read_why_but_not_for_a_flood(
     assert trio.current_time() == 0
 
 
+async def test_a_server_ends_tcp_after_a_breach_without_waiting_for_the_client(autojump_clock):
+    transport, _, theirs = against_bytes("server")
+    await theirs.send_all(b"\xff\xff")
+    told = bytearray()
+
+    async def client():
+        async for data in theirs:
+            told.extend(data)
+        await theirs.aclose()  # only now: RFC 6455 lets a client wait for the server
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client)
+        with pytest.raises(RemoteProtocolError):
+            await transport.receive()
+
+    assert [event.code for event in codec("client").receive_data(bytes(told), 0.0)] == [1002]
+    assert trio.current_time() == 0
+
+
 async def test_closing_leaves_the_reading_to_the_receiver_and_takes_over_when_it_goes(autojump_clock):
     transport, _, theirs = against_bytes("server")
     peer = codec("client")
