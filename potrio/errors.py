@@ -24,7 +24,6 @@ __all__ = [
     "ConnectionBroken",
     "ConnectionClosed",
     "DuplicateChild",
-    "EarlyExit",
     "HandshakeFailed",
     "HeartbeatMissed",
     "HistoryShort",
@@ -45,7 +44,6 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "SsidError",
-    "StartTimeout",
     "StashFull",
     "StreamOverflow",
     "SupervisorError",
@@ -308,74 +306,61 @@ class ClientFailed(ClientClosed):
 
 
 class ActorError(PotrioError):
-    """A message or request to an actor was not served."""
+    """A message or request to an actor was not served. ``path`` names the actor, ``reason`` says why."""
 
+    why = "did not serve it"
 
-class ActorDead(ActorError):
-    """The actor has ended for good, or ended while it held the request. ``path`` names it."""
-
-    def __init__(self, path: str, reason: str = "has ended") -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: str, reason: str = "") -> None:
+        super().__init__(path, reason or self.why)
         self.path = path
-        self.reason = reason
+        self.reason = reason or self.why
 
     def __str__(self) -> str:
         return f"actor {self.path} {self.reason}"
+
+
+class ActorDead(ActorError):
+    """The actor has ended for good, or ended while it held the request."""
+
+    why = "has ended"
 
 
 class ActorCrashed(ActorDead):
     """The actor crashed while it held the request; ``__cause__`` is the crash. Whether it was done is not known."""
 
-    def __init__(self, path: str, reason: str = "crashed while it held the request") -> None:
-        super().__init__(path, reason)
+    why = "crashed while it held the request"
 
 
 class MailboxFull(ActorError):
     """The actor's mailbox had no room for the request; it was not queued. Safe to try again."""
 
-    def __init__(self, path: str, reason: str = "has no room in its mailbox") -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"actor {self.path} {self.reason}"
+    why = "has no room in its mailbox"
 
 
 class NoReply(ActorError):
     """The actor let the request go without an answer, or its mailbox discarded it; ``reason`` says which."""
 
-    def __init__(self, path: str, reason: str = "dropped the request without an answer") -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"actor {self.path} {self.reason}"
+    why = "dropped the request without an answer"
 
 
 class AskCycle(ActorError):
     """The actor asked itself and would have waited for ever."""
 
+    why = "asked itself"
+
 
 class StashFull(ActorError):
     """The actor set more messages aside than its stash holds."""
+
+    why = "has no room in its stash"
 
 
 class SupervisorError(PotrioError):
     """A supervision tree was ill-formed or gave up."""
 
 
-class ChildSpecInvalid(SupervisorError, ValueError):
-    """A child spec cannot be used: ``id`` names the child, ``reason`` says why. Raised when the value is built."""
-
-    def __init__(self, id: str, reason: str) -> None:
-        super().__init__(id, reason)
-        self.id = id
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"child {self.id!r}: {self.reason}"
+class ChildSpecInvalid(SupervisorError, ConfigError):
+    """A child spec cannot be used: ``path`` names the child. Raised when the value is built."""
 
 
 class DuplicateChild(ChildSpecInvalid):
@@ -394,38 +379,21 @@ class SupervisorStopping(SupervisorError):
     """The supervisor is not running, or is stopping, and takes no new children."""
 
 
-class EarlyExit(SupervisorError):
-    """A permanent child returned; that is an error as much as a crash."""
-
-
-class StartTimeout(SupervisorError):
-    """A child was not ready within its ``start_timeout``."""
-
-
-class ChildStartFailed(SupervisorError):
+class ChildStartFailed(SupervisorError, ActorError):
     """A child did not become ready; ``__cause__`` is its crash. Its siblings were not touched."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path} did not start: {self.reason}"
 
 
 class SupervisorFailed(SupervisorError):
-    """A supervisor gave up. ``history`` tells the crashes before, ``notes`` what went wrong while the rest was stopped.
+    """A supervisor gave up: ``history`` tells the crashes before, ``notes`` what went wrong while the rest stopped.
 
     ``__cause__`` is the last crash, which may itself be a ``SupervisorFailed``.
     """
 
-    def __init__(self, path: str, reason: str, history: tuple[str, ...] = (), notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: str, reason: str, history: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(path, reason, history, notes)
-        self.path = path
-        self.reason = reason
-        self.history = history
-        self.notes = notes
+        self.path, self.reason, self.history, self.notes = path, reason, history, notes
 
     def __str__(self) -> str:
         return f"supervisor {self.path} gave up: {self.reason}"

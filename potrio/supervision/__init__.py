@@ -42,10 +42,8 @@ from potrio.errors import (
     ChildSpecInvalid,
     ChildStartFailed,
     DuplicateChild,
-    EarlyExit,
     MailboxFull,
     NoReply,
-    StartTimeout,
     StashFull,
     SupervisorError,
     SupervisorFailed,
@@ -74,7 +72,7 @@ from potrio.supervision.events import (
     SnapshotDropped,
     SupervisorEscalated,
 )
-from potrio.supervision.exit import Exit, ExitKind, Failure
+from potrio.supervision.exit import EarlyExit, Exit, ExitKind, Failure, StartTimeout
 from potrio.supervision.inbox import Inbox
 from potrio.supervision.intensity import Limit
 from potrio.supervision.ledger import Traced

@@ -5,7 +5,6 @@ Laws: a request is settled exactly once; one whose asker has gone is never deliv
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,7 +15,7 @@ import trio
 from potrio.errors import ActorError, NoReply
 from potrio.supervision.timers import Timer
 
-__all__ = ["AskTimeout", "Call", "Pending", "Request"]
+__all__ = ["AskTimeout", "Call", "Keeper", "Pending", "Request"]
 
 R = TypeVar("R")
 
@@ -25,12 +24,9 @@ class AskTimeout(ActorError, trio.TooSlowError):
     """The actor did not answer in time. The request is abandoned: if it still waits, it is never handled."""
 
     def __init__(self, path: str, seconds: float) -> None:
-        super().__init__(path, seconds)
-        self.path = path
+        super().__init__(path, f"did not answer within {seconds:g} s")
+        self.args = (path, seconds)  # so that it pickles and copies with its own signature
         self.seconds = seconds
-
-    def __str__(self) -> str:
-        return f"actor {self.path} did not answer within {self.seconds:g} s"
 
 
 class Request(msgspec.Struct, Generic[R], frozen=True):
@@ -196,8 +192,3 @@ class Call(Generic[R]):
 
 def _lost(pending: Pending) -> None:
     pending.fail(NoReply(pending.keeper.path))
-
-
-def in_thread(ident: int) -> bool:
-    """Whether this code runs inside the trio loop of that thread."""
-    return threading.get_ident() == ident and trio.lowlevel.in_trio_run()

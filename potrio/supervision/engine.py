@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from potrio.errors import ActorDead, ChildNotFound, ChildStartFailed, EarlyExit, SupervisorFailed
+from potrio.errors import ActorDead, ChildNotFound, ChildStartFailed, SupervisorFailed
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import ChildSpec, Key, SupervisorSpec
 from potrio.supervision.context import Directory
@@ -23,7 +23,7 @@ from potrio.supervision.events import (
     ChildStopError,
     SupervisorEscalated,
 )
-from potrio.supervision.exit import Exit, Failure
+from potrio.supervision.exit import EarlyExit, Exit, Failure
 from potrio.supervision.intensity import Intensity
 from potrio.supervision.plan import End, Escalate, Restart, decide
 from potrio.supervision.region import Child, Region, Table
@@ -245,7 +245,7 @@ class Engine(Regions):
             failure = Failure.of(error)
         if row.dynamic:
             self.report_crash(row, exit, "stop", failure)
-            problem = ChildStartFailed(row.cell.path, str(failure))
+            problem = ChildStartFailed(row.cell.path, f"did not start: {failure}")
             problem.__cause__ = error
             self.gone(row, Exit("crashed", failure), problem)
         else:
@@ -295,7 +295,7 @@ class Engine(Regions):
     def fail_starters(self, row: Child, failure: Failure | None, error: BaseException | None) -> None:
         """Tell those who wait for a child to be ready that this attempt has failed."""
         if row in self.waiters:
-            problem = ChildStartFailed(row.cell.path, str(failure))
+            problem = ChildStartFailed(row.cell.path, f"did not start: {failure}")
             problem.__cause__ = error
             self.resolve(row, ready=True, error=problem)
 

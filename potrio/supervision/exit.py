@@ -11,7 +11,19 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["Exit", "ExitKind", "Failure", "Verdict", "classify", "has_type", "text_of"]
+from potrio.errors import SupervisorError
+
+__all__ = [
+    "EarlyExit",
+    "Exit",
+    "ExitKind",
+    "Failure",
+    "StartTimeout",
+    "Verdict",
+    "classify",
+    "has_type",
+    "text_of",
+]
 
 ExitKind = Literal["normal", "shutdown", "crashed", "killed", "cancelled", "fatal"]
 """normal: returned by itself. shutdown: returned because it was asked to. crashed: raised an `Exception`. killed: its
@@ -19,6 +31,14 @@ deadline passed. cancelled: something around the supervisor was cancelled. fatal
 
 STACK_FRAMES_MAX = 40
 """Frames kept of one crash: a runaway recursion has a thousand."""
+
+
+class EarlyExit(SupervisorError):
+    """A permanent child returned; that is an error as much as a crash."""
+
+
+class StartTimeout(SupervisorError):
+    """A child was not ready within its ``start_timeout``."""
 
 
 class Failure(msgspec.Struct, frozen=True):

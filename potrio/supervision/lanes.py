@@ -15,7 +15,15 @@ import trio
 from potrio.supervision.call import Call
 from potrio.supervision.mailbox_spec import Bounded, Lanes, Latest, MailboxSpec, Overflow, Unbounded
 
-__all__ = ["ChannelLane", "Lane", "Stamped", "content", "make_lane"]
+__all__ = [
+    "ChannelLane",
+    "Lane",
+    "Stamped",
+    "content",
+    "long_way",
+    "make_lane",
+    "pop_nothing",
+]
 
 
 class Stamped:

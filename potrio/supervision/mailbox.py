@@ -119,7 +119,7 @@ class Mailbox(MailboxQueue):
         if self.stashed is None:
             self.stashed = deque()
         if len(self.stashed) >= self.spec.stash_max:
-            raise StashFull(f"{self.path}: {self.spec.stash_max} messages are set aside already")
+            raise StashFull(self.path, f"has set {self.spec.stash_max} messages aside already")
         if message.__class__ is Call:
             if message._pending.replied:
                 raise RuntimeError("a request that has been answered cannot be stashed")

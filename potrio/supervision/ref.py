@@ -102,7 +102,7 @@ class Ref(Generic[M_contra]):
         task = trio.lowlevel.current_task()
         asker: Cell | None = runtime.tasks.get(task)
         if asker is cell:
-            raise AskCycle(f"{self.path} asked itself")
+            raise AskCycle(self.path)
         if cell.box.refuse_as is not None:
             cell.box.refused(request, cell.box.refuse_as)
             raise ActorDead(self.path, "is stopping" if cell.box.refuse_as == "stopping" else "has ended")

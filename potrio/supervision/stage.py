@@ -7,12 +7,11 @@ from typing import Any
 
 import trio
 
-from potrio.errors import StartTimeout
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.context import Context, Directory
 from potrio.supervision.events import ChildStarted, ChildStopping, ChildStuck
-from potrio.supervision.exit import Exit
+from potrio.supervision.exit import Exit, StartTimeout
 from potrio.supervision.incarnation import Body, body_of, run_incarnation
 from potrio.supervision.region import Child, Waiter
 from potrio.supervision.runtime import Runtime

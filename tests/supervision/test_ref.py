@@ -63,7 +63,7 @@ async def test_C15_asking_oneself_raises_at_once(autojump_clock) -> None:
 
     async with running(narcissist):
         pass
-    assert faults == [("root/a asked itself", 0)]
+    assert faults == [("actor root/a asked itself", 0)]
 
 
 async def test_C15_a_helper_task_of_an_actor_may_ask_it(autojump_clock) -> None:
