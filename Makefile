@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 VENV := .venv
 PEERS := .venv-peers
+AUTOBAHN := .venv-autobahn
 BENCH := .venv-bench
 BIN := $(VENV)/bin
 T ?= tests
@@ -29,7 +30,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers bench-peers demo test check fix types layers lint bench docs clean
+.PHONY: help install peers bench-peers demo test check fix types layers lint bench autobahn docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +82,23 @@ check: lint types layers docs test  ## everything a merge needs
 bench: install bench-peers  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)
 
+# The suite needs a Python 2.7, which PYTHON27 names or is looked for on the path and among pyenv's.
+find_python27 = for python in $(PYTHON27) python2.7 python2 \
+	"$$(pyenv prefix "$$(pyenv whence python2.7 2>/dev/null | tail -n 1)" 2>/dev/null)/bin/python2.7"; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1 && break; python=; done; \
+	test -n "$$python" || { echo "the suite needs Python 2.7: install it, or say make PYTHON27=/path/to/python2.7" >&2; exit 1; }
+
+autobahn: install $(AUTOBAHN)/.installed  ## judge the WebSocket codec by the Autobahn suite, both roles
+	$(BIN)/python tools/autobahn.py --wstest $(AUTOBAHN)/suite/bin/wstest
+
+$(AUTOBAHN)/.installed:
+	$(need_python)
+	@$(call make_venv,$(AUTOBAHN))
+	$(call pip_install,$(AUTOBAHN)) virtualenv==20.15.1
+	@$(find_python27); $(AUTOBAHN)/bin/virtualenv --quiet --python "$$python" $(AUTOBAHN)/suite
+	$(AUTOBAHN)/suite/bin/pip install --quiet --disable-pip-version-check autobahntestsuite==25.10.1
+	@touch $@
+
 docs: $(VENV)/.docs  ## build the documentation into docs/_build; any warning is an error
 	$(BIN)/sphinx-build -q -n -W --keep-going -b html docs docs/_build/html
 
@@ -94,4 +112,4 @@ fix: install  ## format, mend what can be mended by itself, bring the code map u
 	$(BIN)/python docs/code_map.py
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) $(PEERS) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(AUTOBAHN) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build

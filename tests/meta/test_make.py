@@ -21,6 +21,7 @@ TARGETS = [
     "layers",
     "lint",
     "bench",
+    "autobahn",
     "bench-peers",
     "docs",
     "clean",
