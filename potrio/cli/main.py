@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -72,7 +73,7 @@ def told(error: BaseException) -> int:
             error.show()
             return error.exit_code
         case BrokenPipeError():
-            sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+            sys.stdout = io.StringIO()  # its reader has gone: nothing to say, and nothing to flush at exit
             return 1
         case _:
             click.echo("potrio: interrupted", err=True)

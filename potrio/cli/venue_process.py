@@ -23,6 +23,8 @@ __all__ = ["VenueProcess", "open_venue_process"]
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 READY = "venue ready "
+PING_INTERVAL_MS = 2_000
+"""Short, so that a demo of seconds has heartbeats to compare; the public venue pings every 25 s."""
 
 
 class VenueProcess:
@@ -50,7 +52,8 @@ class VenueProcess:
     def command(self, port: int) -> list[str]:
         """What is run."""
         command = [sys.executable, "-m", "loadsim", "venue", "--port", str(port)]
-        return [*command, "--seed", str(self._seed), "--state", str(self._state)]
+        command += ["--seed", str(self._seed), "--state", str(self._state)]
+        return [*command, "--ping-interval-ms", str(PING_INTERVAL_MS)]
 
     async def start(self) -> None:
         """Start it and wait until it serves; cancelling leaves a process for `stop`.

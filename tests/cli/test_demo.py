@@ -54,6 +54,9 @@ def test_the_whole_demo() -> None:
     summary = json.loads(as_json)
     assert summary["ok"] is True
     assert all(fact["agree"] for fact in summary["facts"])
+    counted = {fact["fact"]: fact["ours"] for fact in summary["facts"]}
+    for fact in ("before: heartbeats", "after: heartbeats", "before: ticks", "orders sent"):
+        assert int(counted[fact]) > 0, fact
     assert summary["seconds"] <= PROMISED_S
     assert json_errors == ""
 

@@ -184,10 +184,40 @@ def test_ctrl_c_while_connecting() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["ticks", ASSET], ["assets", "--all"], ["candles", ASSET, "-n", "3000", "--json"]]
+    "arguments",
+    [["ticks", ASSET], ["candles", ASSET, "-n", "3000"], ["candles", ASSET, "-n", "3000", "--json"]],
 )
 def test_a_reader_that_goes_away(venue_url: str, arguments: list[str]) -> None:
+    """Each of these prints more than a pipe holds."""
     with spawn(*arguments, "--url", venue_url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        code = process.wait(10)
+    assert (code, errors) == (1, "")
+
+
+def test_a_reader_that_goes_away_from_several_tasks() -> None:
+    """What comes out of a nursery is a group."""
+    program = (
+        "import click, sys, trio\n"
+        "from potrio.cli import main\n"
+        "async def chatter():\n"
+        "    while True:\n"
+        "        click.echo('x' * 1000)\n"
+        "        await trio.sleep(0)\n"
+        "async def both():\n"
+        "    async with trio.open_nursery() as nursery:\n"
+        "        nursery.start_soon(chatter)\n"
+        "        nursery.start_soon(chatter)\n"
+        "main.cli.commands['tree'].callback = lambda **options: trio.run(both)\n"
+        "sys.exit(main.run(['tree']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.stdout.close()

@@ -50,6 +50,7 @@ async def test_all_facts_agree(autojump_clock, memory_venue, disk, transport):
     facts = {fact.fact: fact.ours for fact in summary.facts}
     assert facts["orders sent"] == "4"
     assert facts["before: sent openOrder"] == "4"
+    assert facts["after: sent auth"] == "1"
     assert "after: sent openOrder" not in facts
 
 
