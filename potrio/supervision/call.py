@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-import outcome
 import trio
 
 from potrio.errors import ActorError, NoReply
@@ -54,6 +53,9 @@ class Keeper(Protocol):
     def settled(self, pending: Pending) -> None:
         """The request is over, or has gone to somebody else."""
 
+    def lost(self, tell: Callable[[], object]) -> None:
+        """The request was dropped unanswered, in whatever thread the collector runs."""
+
     def adopt(self, pending: Pending) -> None:
         """The request has come to this actor, from the asker or from another actor that passed it on."""
 
@@ -61,7 +63,14 @@ class Keeper(Protocol):
 class Pending:
     """One question under way. Held by the asker; the callee's `Call` leads here, never the other way round."""
 
-    __slots__ = ("deadline", "keeper", "message", "queued", "replied", "shell_in", "task", "timeout", "timer")
+    # Defaults on the class: most requests never change them, and making a Pending is half of what asking costs.
+    timer: Timer | None = None
+    queued = True
+    replied = False
+    value: object = None
+    error: BaseException | None = None
+    shell_in: object = None
+    """The mailbox in which its empty shell still lies after it was abandoned."""
 
     def __init__(
         self, keeper: Keeper, message: Any, task: trio.lowlevel.Task, deadline: float, timeout: float
@@ -71,28 +80,37 @@ class Pending:
         self.task: trio.lowlevel.Task | None = task
         self.deadline = deadline
         self.timeout = timeout
-        self.timer: Timer | None = None
-        self.queued = True
-        self.replied = False
-        self.shell_in: object = None  # the mailbox in which its empty shell still lies
 
     @property
     def over(self) -> bool:
         """Whether it was answered, failed or abandoned."""
         return self.task is None
 
-    def settle(self, result: outcome.Outcome[Any]) -> bool:
+    def settle(self, value: object, error: BaseException | None = None) -> bool:
         """End it and wake the asker; False where it is over already."""
         task = self.task
         if task is None:
             return False
         self.close()
-        trio.lowlevel.reschedule(task, result)
+        self.value = value
+        self.error = error
+        trio.lowlevel.reschedule(task)
         return True
 
     def fail(self, error: BaseException) -> bool:
         """End it with an error in the asker; False where it is over already."""
-        return self.settle(outcome.Error(error))
+        return self.settle(None, error)
+
+    def result(self) -> Any:
+        """The reply, for the asker that has been woken, or the error, raised."""
+        error = self.error
+        if error is None:
+            return self.value
+        self.error = None
+        try:
+            raise error
+        finally:
+            del error  # no circle through the frame of the traceback
 
     def abandon(self) -> None:
         """The asker goes away: cancelled, or out of time."""
@@ -108,7 +126,8 @@ class Pending:
         task = self.task
         if task is not None:
             self.abandon()
-            trio.lowlevel.reschedule(task, outcome.Error(AskTimeout(self.keeper.path, self.timeout)))
+            self.error = AskTimeout(self.keeper.path, self.timeout)
+            trio.lowlevel.reschedule(task)
 
     def close(self) -> None:
         """Take it off all lists."""
@@ -130,12 +149,11 @@ class Call(Generic[R]):
         deadline: when the asker gives up, on trio's clock; ``inf`` if never.
     """
 
-    __slots__ = ("_on_lost", "_pending")
+    __slots__ = ("_pending",)
     __match_args__ = ("msg",)
 
-    def __init__(self, pending: Pending, on_lost: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, pending: Pending) -> None:
         self._pending = pending
-        self._on_lost = on_lost
 
     @property
     def msg(self) -> Any:
@@ -158,7 +176,7 @@ class Call(Generic[R]):
         Raises:
             RuntimeError: it was answered before.
         """
-        return self._answer(outcome.Value(value), value)
+        return self._answer(value, None)
 
     def fail(self, error: Exception) -> bool:
         """Answer with an error, which is raised in the asker. Returns False where the asker has gone.
@@ -166,16 +184,16 @@ class Call(Generic[R]):
         Raises:
             RuntimeError: it was answered before.
         """
-        return self._answer(outcome.Error(error), error)
+        return self._answer(None, error)
 
-    def _answer(self, result: outcome.Outcome[Any], value: object) -> bool:
+    def _answer(self, value: object, error: Exception | None) -> bool:
         pending = self._pending
         if pending.replied:
             raise RuntimeError(f"{type(pending.message).__name__} has been answered already")
         pending.replied = True
-        if pending.settle(result):
+        if pending.settle(value, error):
             return True
-        pending.keeper.late_reply(pending, value)
+        pending.keeper.late_reply(pending, value if error is None else error)
         return False
 
     def __repr__(self) -> str:
@@ -187,8 +205,4 @@ class Call(Generic[R]):
         # anywhere, so the runtime chooses how to get the news into the trio thread.
         pending = self._pending
         if pending.task is not None:
-            self._on_lost(lambda: _lost(pending))
-
-
-def _lost(pending: Pending) -> None:
-    pending.fail(NoReply(pending.keeper.path))
+            pending.keeper.lost(lambda: pending.fail(NoReply(pending.keeper.path)))

@@ -321,11 +321,10 @@ class Cell:
     def adopt(self, pending: Pending) -> None:
         """A request has come to this actor, from the asker or from another actor that passed it on."""
         pending.queued = True
-        if pending.task is None:
+        if pending.keeper is self or pending.task is None:
             return
-        if pending.keeper is not self:
-            pending.keeper.settled(pending)
-            pending.keeper = self
+        pending.keeper.settled(pending)
+        pending.keeper = self
         if self.calls is None:
             self.calls = {}
         self.calls[pending] = None
@@ -339,7 +338,7 @@ class Cell:
         if self.calls is not None:
             self.calls.pop(pending, None)
 
-    def lost(self, tell: Callable[[], None]) -> None:
+    def lost(self, tell: Callable[[], object]) -> None:
         """A request was dropped unanswered; this may be the collector's thread."""
         try:
             self.runtime.token.run_sync_soon(tell)

@@ -109,8 +109,11 @@ class Ref(Generic[M_contra]):
         seconds = timeout if timeout != ACTORS_DEFAULT else cell.spec.ask_timeout
         due = math.inf if seconds is None else runtime.now() + seconds
         pending = Pending(cell, request, task, due, seconds or 0.0)
+        if cell.calls is None:
+            cell.calls = {}
+        cell.calls[pending] = None
         # The Call must have no other owner than the mailbox, so that a dropped one is noticed.
-        if not self.tell(Call(pending, cell.lost)):  # type: ignore[arg-type]  # a Ref[M] takes the requests in M as calls
+        if not self.tell(Call(pending)):  # type: ignore[arg-type]  # a Ref[M] takes the requests in M as calls
             pending.close()
             if (
                 cell.box.counts
@@ -130,11 +133,12 @@ class Ref(Generic[M_contra]):
             return trio.lowlevel.Abort.SUCCEEDED
 
         try:
-            reply: R = await trio.lowlevel.wait_task_rescheduled(abort)
-            return reply
+            await trio.lowlevel.wait_task_rescheduled(abort)
         finally:
             if asker is not None:
                 asker.waiting_on = None
+        reply: R = pending.result()
+        return reply
 
     # --- life ---
 
