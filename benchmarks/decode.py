@@ -18,10 +18,11 @@ from benchmarks.budget import Verdict, at_least
 from benchmarks.measure import Contender, measure
 from potrio.limits import READ_MAX
 from potrio.protocol.client_session import ClientSession
-from potrio.protocol.events import EventReceived
+from potrio.protocol.events import EventReceived, EventRun
 from potrio.protocol.frames import Message
 from potrio.protocol.messages.codec import decode_server_event
 from potrio.protocol.messages.market import Tick, UpdateStream
+from potrio.protocol.messages.market_wire import decode_tick_run
 from potrio.protocol.websocket import WebSocketCodec
 
 __all__ = [
@@ -82,7 +83,7 @@ def wire_of(ticks: list[Tick]) -> list[bytes]:
 def through_potrio(reads: list[bytes]) -> list[Tick]:
     """Our whole protocol floor: frames, Engine.IO, Socket.IO, attachments, JSON."""
     codec = WebSocketCodec("client", mask_bytes=bytes)
-    session = ClientSession(now=0.0)
+    session = ClientSession(now=0.0, gathers=True)
     session.receive_messages(HANDSHAKE, 0.0)
     session.authenticate('{"session":"x","isDemo":1,"uid":1,"platform":1}')
     session.receive_messages(SUCCESS, 0.0)
@@ -93,7 +94,9 @@ def through_potrio(reads: list[bytes]) -> list[Tick]:
             "list[Message]", codec.receive_data(read, 0.0)
         )  # there are no control frames among them
         for event in session.receive_messages(messages, 0.0):
-            if isinstance(event, EventReceived):
+            if isinstance(event, EventRun):
+                ticks += decode_tick_run(event.payloads, event.joined)
+            elif isinstance(event, EventReceived):
                 message = decode_server_event(event.name, event.payload)
                 if isinstance(message, UpdateStream):
                     ticks += message.ticks

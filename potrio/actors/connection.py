@@ -49,7 +49,15 @@ from potrio.limits import (
     RECONNECT_STABLE,
 )
 from potrio.protocol.client_session import ClientSession
-from potrio.protocol.events import Authenticated, Closed, Connected, EventReceived, Opened, SessionEvent
+from potrio.protocol.events import (
+    Authenticated,
+    Closed,
+    Connected,
+    EventReceived,
+    EventRun,
+    Opened,
+    SessionEvent,
+)
 from potrio.protocol.regions import Region
 from potrio.protocol.ssid import Ssid
 from potrio.seam import Seam
@@ -267,7 +275,7 @@ class _Driver:
     async def run(self, transport: Transport, region: Region) -> None:
         """Speak the protocol over an open transport until one side ends it."""
         self.stage = "engine.io"
-        self.session = ClientSession(now=self.seam.now(), target=region.url)
+        self.session = ClientSession(now=self.seam.now(), target=region.url, gathers=True)
         self.outgoing = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.write, transport, self.session)
@@ -288,8 +296,8 @@ class _Driver:
                 events = session.receive_close(error)
             else:
                 counters.messages_received += len(messages)
-                counters.pings_received += messages.count("2")
                 events = session.receive_messages(messages, seam.now())
+                counters.pings_received = session.pings_received
             self.link.deadline = session.next_deadline()
             was_ready = self.link.ready
             ended = self.follow(events, session)
@@ -310,6 +318,8 @@ class _Driver:
             match event:
                 case EventReceived(name=name):
                     count(received, name)
+                case EventRun(name=name, payloads=payloads):
+                    count(received, name, len(payloads))
                 case Opened(handshake=handshake):
                     self.stage = "socket.io"
                     self.link.handshake = handshake

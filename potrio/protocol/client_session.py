@@ -85,6 +85,7 @@ class ClientSession(Session):
         grace: seconds of silence allowed beyond pingInterval + pingTimeout.
         attachments_bytes_max: bytes of the attachments of one packet.
         attachments_timeout: seconds from the header of a packet to its last attachment.
+        gathers: give events in a row that differ in their attachment only as one `EventRun`.
 
     Raises:
         LocalProtocolError: a namespace or `connect_payload` cannot be sent.
@@ -101,6 +102,7 @@ class ClientSession(Session):
         grace: float = HEARTBEAT_GRACE,
         attachments_bytes_max: int = ATTACHMENTS_BYTES_MAX,
         attachments_timeout: float = ATTACHMENTS_TIMEOUT,
+        gathers: bool = False,
     ) -> None:
         assert not auth_required or tuple(namespaces) == (MAIN_NAMESPACE,), "only the main namespace has auth"
         super().__init__(
@@ -109,6 +111,7 @@ class ClientSession(Session):
             namespaces,
             attachments_bytes_max=attachments_bytes_max,
             attachments_timeout=attachments_timeout,
+            gathers=gathers,
         )
         self._target = target
         self._auth_required = auth_required

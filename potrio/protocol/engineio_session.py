@@ -74,6 +74,8 @@ class EngineIOSession:
         self._table = ENGINEIO_TRANSITIONS[role]
         self._grace = grace
         self._to_send: list[Message] = []
+        self.pings_received = 0
+        """Plain ones; a probe is another thing."""
         self._pongs_pending = 0
         self._silence: SilenceTimer | None = None
         self._pings: PingTimer | None = None
@@ -172,9 +174,11 @@ class EngineIOSession:
             case _T.OPEN:
                 self.handshake = decode_handshake(packet.data)
                 self._silence = SilenceTimer(self.handshake, now, self._grace)
-            case _T.PING if self._pongs_pending < PONGS_PENDING_MAX:
-                self._queue(EngineIOPacket(_T.PONG, packet.data))
-                self._pongs_pending += 1
+            case _T.PING:
+                self.pings_received += not packet.data
+                if self._pongs_pending < PONGS_PENDING_MAX:
+                    self._queue(EngineIOPacket(_T.PONG, packet.data))
+                    self._pongs_pending += 1
             case _T.PONG if self._pings is not None:
                 self._pings.pong()
         if packet.type is not _T.CLOSE:  # `end` closes, and wants to know the state it ended in

@@ -18,6 +18,7 @@ __all__ = [
     "Connected",
     "Disconnected",
     "EventReceived",
+    "EventRun",
     "MessageReceived",
     "Opened",
     "SessionEvent",
@@ -116,6 +117,27 @@ class EventReceived(_Elided, frozen=True, gc=False):
     attachments: tuple[bytes, ...] = ()
 
 
+class EventRun(_Elided, frozen=True, gc=False):
+    """Several `EventReceived` in a row that differ in their attachment only, told as one: a read that brought many.
+
+    Attributes:
+        name: the name of each.
+        payloads: their attachments, in order; two at least.
+        joined: the same bytes with a comma between each two, for who decodes them in one call.
+        args: of each, as in `EventReceived`.
+    """
+
+    name: str
+    payloads: tuple[bytes, ...]
+    joined: bytes
+    args: tuple[bytes, ...]
+
+    def events(self) -> list[EventReceived]:
+        """What this stands for."""
+        name, args = self.name, self.args
+        return [EventReceived(name, payload, "/", None, True, args, (payload,)) for payload in self.payloads]
+
+
 class AckReceived(_Elided, frozen=True, gc=False):
     """The acknowledgement of an event sent with `ack_id`; `args`, `attachments` as in `EventReceived`."""
 
@@ -159,6 +181,7 @@ SessionEvent: TypeAlias = (
     | AuthRequested
     | Authenticated
     | EventReceived
+    | EventRun
     | AckReceived
     | Disconnected
     | MessageReceived

@@ -53,6 +53,7 @@ class Session(ABC):
         *,
         attachments_bytes_max: int = ATTACHMENTS_BYTES_MAX,
         attachments_timeout: float = ATTACHMENTS_TIMEOUT,
+        gathers: bool = False,
     ) -> None:
         self.acks_unknown = 0
         """Acks that nobody waited for; they are ignored."""
@@ -67,6 +68,7 @@ class Session(ABC):
             receive_packet=self._receive_packet,
             bytes_max=attachments_bytes_max,
             timeout=attachments_timeout,
+            gathers=gathers,
         )
         self._send_max: int | None = None
         self._receive: Callable[[Sequence[Message], float], list[SessionEvent]] = self._receive_live
@@ -85,6 +87,11 @@ class Session(ABC):
     def handshake(self) -> Handshake | None:
         """The server's figures; None on a client that is OPENING."""
         return self._engine.handshake
+
+    @property
+    def pings_received(self) -> int:
+        """Engine.IO pings the peer has sent."""
+        return self._engine.pings_received
 
     @property
     def close_exc(self) -> PotrioError | None:

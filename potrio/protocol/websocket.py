@@ -89,6 +89,7 @@ class WebSocketCodec:
         close_exc: set when the peer broke the rules, or ended the connection without a Close frame.
         closed: nothing more will be received.
         frames_received: complete frames accepted from the peer, control frames included.
+        control_frames_received: those among them that are no messages, Close frames included.
         frames_sent: frames handed out by `data_to_send` or queued for it.
     """
 
@@ -122,6 +123,7 @@ class WebSocketCodec:
         self.close_exc: RemoteProtocolError | ConnectionBroken | None = None
         self.closed = False
         self.frames_received = 0
+        self.control_frames_received = 0
         self.frames_sent = 0
 
         self._mask_bytes = mask_bytes if role == "client" else None
@@ -230,6 +232,7 @@ class WebSocketCodec:
         if header.opcode == CLOSE:
             close = Close(*decode_close(payload))
             self.frames_received += 1
+            self.control_frames_received += 1
             events.append(close)
             self.close_received = close
             if not self.close_sent:
@@ -238,6 +241,7 @@ class WebSocketCodec:
             return False
         self._budget.spend(now)
         self.frames_received += 1
+        self.control_frames_received += 1
         if header.opcode == PONG:
             events.append(Pong(payload))
             return True

@@ -10,7 +10,7 @@ connection, and bounded, since the peer may not read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import cast
 
 import trio
 
@@ -23,8 +23,6 @@ from potrio.transport.base import TransportStatistics
 from potrio.transport.ending import Ending, closed_by_peer, closed_here, fresh, lost
 
 __all__ = ["FramedTransport"]
-
-MESSAGE_TYPES: Final = frozenset((str, bytes))
 
 
 class FramedTransport:
@@ -120,6 +118,7 @@ class FramedTransport:
     def _take(self, data: bytes | bytearray) -> tuple[list[Message], bool]:
         """Decode one read; return its messages, and whether the codec may have queued a reply to something."""
         codec = self._codec
+        control_frames = codec.control_frames_received
         if not data:
             codec.receive_eof()
             events: list[WebSocketEvent] = []
@@ -127,7 +126,7 @@ class FramedTransport:
             self._reads += 1
             self._bytes_received += len(data)
             events = codec.receive_data(data, self._seam.now())
-        if MESSAGE_TYPES.issuperset(map(type, events)):
+        if codec.control_frames_received == control_frames:  # cheaper than looking at each
             messages = cast("list[Message]", events)
         else:
             messages = [event for event in events if isinstance(event, str | bytes)]

@@ -155,3 +155,54 @@ async def test_property_in_order_once_and_every_hole_has_a_gap(runs, missed, rea
             assert gap is not None, f"a silent hole between {last} and {item.timestamp}"
             assert gap.until == item.timestamp or gap.until is None
         last, gap = item.timestamp, None
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+C = "BTCUSD"
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 30), st.sampled_from([A, B, C])), min_size=1, max_size=12),
+        max_size=4,
+    ),
+    st.booleans(),
+    st.sampled_from([[[A, B, C]], [[A, B]], [[A], [B], [C]], [[A, B], [B, C]]]),
+    st.booleans(),
+)
+async def test_a_run_is_published_like_each_of_its_ticks(runs, in_order, readers, bridges):
+    """The same to every reader and counter; where it cannot be done at once, nothing has been done."""
+    sides = []
+    for _ in range(2):
+        feeds, streams = (
+            Feeds(),
+            [Stream(capacity=5, gap=lambda n: Gap("overflow", dropped=n)) for _ in readers],
+        )
+        for stream, assets in zip(streams, readers, strict=True):
+            feeds.add(stream, assets)
+        if bridges:
+            feeds.publish([tick(3)])
+            feeds.lost()
+            feeds.start_bridging()
+        sides.append((feeds, streams))
+    (at_once, fast), (each, slow) = sides
+    for run in runs:
+        ticks = [tick(stamp, asset) for stamp, asset in (sorted(run) if in_order else run)]
+        if not at_once.publish_run(ticks):
+            at_once.publish(ticks)
+        each.publish(ticks)
+    for name in ("delivered", "unwanted", "out_of_order"):
+        assert getattr(at_once, name) == getattr(each, name)
+    for mine, theirs in zip(fast, slow, strict=True):
+        assert mine.statistics() == theirs.statistics()
+        assert await drained(mine) == await drained(theirs)
+
+
+def test_a_run_in_order_goes_at_once():
+    feeds, stream = subscribed(A, B)
+    assert feeds.publish_run([tick(1), tick(2, B), tick(2), tick(3, B)])
+    assert stream.statistics().waiting == 4
+    assert not feeds.publish_run([tick(4), tick(3)]), "one is older than the one before it"
+    assert not feeds.publish_run([tick(5), tick(5, C)]), "nobody reads that one"
+    assert stream.statistics().waiting == 4

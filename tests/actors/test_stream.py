@@ -176,3 +176,58 @@ async def test_everything_pushed_is_delivered_or_counted_in_a_gap(steps, capacit
             assert got == [model.popleft() for _ in got]
             if step == "batch":
                 assert not model
+
+
+@given(
+    st.lists(
+        st.one_of(st.lists(st.integers(0, 99), max_size=12), st.sampled_from(["read", "batch", "close"])),
+        max_size=20,
+    ),
+    st.integers(1, 6),
+    st.sampled_from(["ring", "latest", "lossless"]),
+)
+async def test_to_extend_is_to_push_each(steps, capacity, policy):
+    """The same items, gaps, ends and counters, whatever happens in between."""
+    at_once, each = numbers(capacity, policy), numbers(capacity, policy)
+    for step in steps:
+        if isinstance(step, list):
+            at_once.extend(step)
+            for item in step:
+                each.push(item)
+        elif step == "close":
+            at_once.close()
+            each.close()
+        elif at_once.statistics().waiting:
+            if step == "read":
+                assert await at_once.receive() == await each.receive()
+            else:
+                assert await at_once.receive_batch() == await each.receive_batch()
+        assert at_once.statistics() == each.statistics()
+
+
+@pytest.mark.parametrize("batches", [False, True])
+async def test_what_was_delivered_is_what_the_reader_got(batches):
+    stream = numbers(capacity=3)
+    got = 0
+    for count in (2, 5, 3, 9):
+        stream.extend(range(count))
+        if batches:
+            got += len(await stream.receive_batch())
+        else:
+            await stream.receive()
+            got += 1
+        assert stream.statistics().delivered == got
+    stream.close()
+    assert stream.statistics().delivered == got
+
+
+async def test_iterating_delivers_what_receiving_does(autojump_clock):
+    one, other = numbers(capacity=50), numbers(capacity=50)
+    for stream in (one, other):
+        stream.extend(range(60))
+        stream.end()
+    got = [item async for item in one]
+    assert got == [await other.receive() for _ in got]
+    with pytest.raises(trio.EndOfChannel):
+        await other.receive()
+    assert one.statistics() == other.statistics()

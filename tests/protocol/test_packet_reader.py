@@ -10,7 +10,7 @@ from potrio.errors import LimitExceeded, RemoteProtocolError
 from potrio.limits import BINARY_HEADERS_KEPT_MAX
 from potrio.protocol.engineio import Handshake, Message
 from potrio.protocol.engineio_session import EngineIOSession
-from potrio.protocol.events import EventReceived
+from potrio.protocol.events import EventReceived, EventRun
 from potrio.protocol.packet_reader import PacketReader
 from potrio.protocol.socketio import SocketIOPacket
 
@@ -26,7 +26,7 @@ def header(name: str, count: int = 1) -> str:
 class Recorder:
     """A reader whose packets become plain events, and which counts those that took the long way."""
 
-    def __init__(self, role: str = "client", *, bytes_max: int = 1000) -> None:
+    def __init__(self, role: str = "client", *, bytes_max: int = 1000, gathers: bool = False) -> None:
         self.engine = EngineIOSession(role, now=0.0, handshake=Handshake("s") if role == "server" else None)
         self.engine.receive_messages([OPEN] if role == "client" else [], 0.0)
         self.engine.messages_to_send()
@@ -41,6 +41,7 @@ class Recorder:
             receive_packet=self.take,
             bytes_max=bytes_max,
             timeout=5.0,
+            gathers=gathers,
         )
 
     def take(self, packet: SocketIOPacket, attachments: tuple[bytes, ...], events: list) -> None:
@@ -268,3 +269,77 @@ def test_what_came_before_an_error_is_kept() -> None:
     with pytest.raises(RemoteProtocolError):
         recorder.read('42["a"]', "garbage")
     assert [event.name for event in recorder.events] == ["a"]
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def apart(events: list) -> list:
+    """Events, runs taken apart."""
+    return [one for event in events for one in (event.events() if isinstance(event, EventRun) else [event])]
+
+
+def test_a_run_of_equal_headers_is_one_event() -> None:
+    recorder = Recorder(gathers=True, bytes_max=10_000)
+    recorder.read(header("x"), b"0")
+    payloads = [b"%d" % number for number in range(1000)]
+    messages = [message for payload in payloads for message in (header("x"), payload)]
+    (run,) = recorder.read(*messages)
+    assert run == EventRun("x", tuple(payloads), b",".join(payloads), (P0,))
+    assert [event.payload for event in run.events()] == payloads
+    assert len(recorder.packets) == 1
+
+
+def test_nothing_is_gathered_where_nobody_asked() -> None:
+    recorder = Recorder()
+    events = recorder.read(*(header("x"), b"0") * 20)
+    assert [type(event) for event in events] == [EventReceived] * 20
+
+
+def test_a_run_ends_where_something_else_comes() -> None:
+    recorder = Recorder(gathers=True)
+    recorder.read(header("x"), b"0", header("y"), b"0")
+    run, other, again = recorder.read(
+        *(header("x"), b"1") * 40, header("y"), b"2", *(header("x"), b"3") * 5, header("x")
+    )
+    assert (len(run.payloads), other.payload, len(again.payloads)) == (40, b"2", 5)
+    assert [event.payload for event in recorder.read(b"4")] == [b"4"]
+
+
+HEADERS = [header("x"), header("y"), header("z", 2)]
+PIECES = st.one_of(
+    st.tuples(st.sampled_from(HEADERS[:2]), st.integers(1, 40)).map(
+        lambda it: [message for number in range(it[1]) for message in (it[0], b"%d" % number)]
+    ),
+    st.lists(
+        st.sampled_from([*HEADERS, b"", b"1", b"\x04[1]", b"large" * 30, "2", "3", '42["t"]', "bad"]),
+        max_size=4,
+    ),
+)
+
+
+@given(
+    st.lists(PIECES, max_size=6).map(lambda pieces: [message for piece in pieces for message in piece]),
+    st.data(),
+    st.sampled_from(["client", "server"]),
+)
+def test_runs_taken_apart_are_what_comes_without_them(messages: list, data: st.DataObject, role: str) -> None:
+    """For every sequence of messages, cut into reads anywhere: the same events, error, deadline and answers."""
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(messages)), max_size=3)))
+    reads = [messages[a:b] for a, b in zip([0, *cuts], [*cuts, len(messages)], strict=True)]
+    warm = [header("x"), b"0", header("y"), b"0"]
+    seen = []
+    for gathers in (False, True):
+        recorder = Recorder(role, bytes_max=100, gathers=gathers)
+        error = None
+        deadlines = []
+        for number, read in enumerate([warm, *reads]):
+            try:
+                recorder.read(*read, now=float(number))
+            except RemoteProtocolError as caught:
+                error = type(caught), str(caught)
+                break
+            deadlines.append(recorder.reader.deadline)
+        sent = recorder.engine.messages_to_send()
+        seen.append((apart(recorder.events), error, deadlines, sent, recorder.engine.pings_received))
+    assert seen[0] == seen[1]

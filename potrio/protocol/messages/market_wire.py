@@ -60,16 +60,18 @@ def decode_update_stream(payload: bytes) -> UpdateStream:
     return UpdateStream(ticks)
 
 
-def decode_tick_run(payloads: Sequence[bytes]) -> list[Tick]:
+def decode_tick_run(payloads: Sequence[bytes], joined: bytes | None = None) -> list[Tick]:
     """Decode the payloads of a run of ``updateStream`` events in one call of the decoder: for a read that brought many.
 
     Where a venue's usual form is joined, ``[[tick]],[[tick]]``, the borders are taken out, and one flat array is left.
+    Whoever has the payloads joined with commas already can give that too.
 
     Raises:
         msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded: one of them is bad, or of another
             form than nested; decode them one by one.
     """
-    joined = b",".join(payloads)
+    if joined is None:
+        joined = b",".join(payloads)
     borders = len(payloads) - 1
     if joined.count(BORDER) == borders:
         # A border closes as many as it opens: what is left of all opening brackets bounds the depth.
