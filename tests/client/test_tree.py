@@ -1,0 +1,68 @@
+"""The tree as a value: who is in it, what restarts together, and that each part of the state is there once."""
+
+from __future__ import annotations
+
+import pytest
+
+from potrio import Config
+from potrio.actors.connection import LinkSettings
+from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
+from potrio.client.tree import Shared, client_tree
+from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused
+from potrio.supervision.mailbox_spec import Bounded, Lanes, Unbounded
+from potrio.testing.network import MemoryNetwork
+
+SSID = '42["auth",{"session":"a0test0session0of0potrio0x","isDemo":1,"uid":4711,"platform":2}]'
+
+
+@pytest.fixture
+def tree():
+    config = Config(ssid=SSID, url="ws://127.0.0.1:1/", seam=MemoryNetwork())
+    ssid = config.parsed_ssid()
+    return client_tree(
+        LinkSettings(ssid=ssid, candidates=config.candidates(ssid), seam=config.seam), Shared()
+    )
+
+
+def below(spec) -> dict:
+    return {str(getattr(one.id, "name", one.id)): one for one in spec.supervisor.children}
+
+
+def test_who_is_where_and_in_which_order(tree):
+    root = below(tree)
+    assert list(root) == ["monitor", "account", "link", "users"]
+    assert list(below(root["account"])) == [ORDER_BOOK.name, HISTORY.name]
+    assert list(below(root["link"])) == [CONNECTION.name, PINGER.name, ROUTER.name]
+    assert root["monitor"].id == MONITOR.name or root["monitor"].id is MONITOR
+    assert below(root["users"]) == {}
+
+
+def test_what_restarts_together(tree):
+    root = below(tree)
+    assert tree.supervisor.strategy == "one_for_one"
+    assert root["account"].supervisor.strategy == root["link"].supervisor.strategy == "rest_for_one"
+
+
+def test_orders_are_never_dropped_and_all_else_is_bounded(tree):
+    """P5: the two mailboxes without a bound are bounded by the venue and by the order book."""
+    root = below(tree)
+    account, link = below(root["account"]), below(root["link"])
+    assert isinstance(account["order_book"].mailbox, Unbounded)
+    lanes = link["connection"].mailbox
+    assert isinstance(lanes, Lanes)
+    assert [type(spec) for spec in lanes.specs] == [Unbounded, Unbounded, Bounded]
+    for spec in (account["history"], link["router"], link["pinger"], root["monitor"]):
+        assert isinstance(spec.mailbox, Bounded)
+    assert link["router"].mailbox.overflow == "reject", "the connection waits: TCP holds the venue back"
+
+
+def test_what_cannot_be_healed_ends_the_client(tree):
+    stop_on = below(below(tree)["link"])["connection"].stop_on
+    assert set(stop_on) == {AuthError, ConfigError, ConnectError}
+    assert issubclass(ConnectRefused, stop_on)
+
+
+def test_each_client_has_its_own_state():
+    one, two = Shared(), Shared()
+    for name in vars(one):
+        assert getattr(one, name) is not getattr(two, name)
