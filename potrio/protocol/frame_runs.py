@@ -18,8 +18,7 @@ check of each part, and is slower below a hundred pairs and no faster above.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from potrio.protocol.frames import BINARY, TEXT, Message, apply_mask
 
@@ -32,8 +31,8 @@ FINAL_TEXT: Final = 0x80 | TEXT
 FINAL_BINARY: Final = 0x80 | BINARY
 
 
-def decode_unmasked(data: bytes, offset: int, append: Callable[[Message], None]) -> int:
-    """Decode frames as a server sends them, from ``offset`` on; append their messages.
+def decode_unmasked(data: bytes, offset: int, messages: list[Any]) -> int:
+    """Decode frames as a server sends them, from ``offset`` on; add their messages to a list of messages and others.
 
     Returns:
         Where the first frame starts that is not for the fast path, or the end of the data.
@@ -41,6 +40,7 @@ def decode_unmasked(data: bytes, offset: int, append: Callable[[Message], None])
     end = len(data)
     last = end - 1  # A header has two bytes at least.
     previous: str | None = None
+    append = messages.append
     try:
         while offset < last:
             length = data[offset + 1]
@@ -68,19 +68,24 @@ def decode_unmasked(data: bytes, offset: int, append: Callable[[Message], None])
                     header = data[offset : stop + 1]  # The text frame and the first byte of the binary frame.
                     header_size = len(header)
                     length_at = stop + 1
+                    payloads: list[Message] = []
+                    take = payloads.append
                     while length_at < end:
                         start = length_at + 1
                         stop = start + data[length_at]
                         if stop > end or stop - start > 125:
                             stop = length_at - 1
                             break
-                        append(data[start:stop])
+                        take(data[start:stop])
                         length_at = stop + header_size
                         if data[stop:length_at] != header:
                             break
-                        append(text)
                     else:
                         stop = length_at - 1
+                    # Behind the text that is there already: each payload, and an equal text between each two.
+                    run: list[Message] = [text] * (2 * len(payloads) - (stop != length_at - 1))
+                    run[::2] = payloads
+                    messages += run
             else:
                 return offset
             offset = stop
@@ -89,8 +94,9 @@ def decode_unmasked(data: bytes, offset: int, append: Callable[[Message], None])
     return offset
 
 
-def decode_masked(data: bytes, offset: int, append: Callable[[Message], None]) -> int:
+def decode_masked(data: bytes, offset: int, messages: list[Any]) -> int:
     """Decode frames as a client sends them; as `decode_unmasked`, but unmasking each, and without runs."""
+    append = messages.append
     end = len(data)
     last = end - 5  # A header with its mask has six bytes at least.
     try:

@@ -177,7 +177,7 @@ class WebSocketCodec:
                     continue
                 if self._fast_allowed and not assembly.under_way:
                     before = len(events)
-                    offset = self._decode_fast(data, offset, events.append)
+                    offset = self._decode_fast(data, offset, events)
                     self.frames_received += len(events) - before
                     if offset == end:
                         break

@@ -21,7 +21,7 @@ Decode = Callable[[bytes, int, Callable[[Message], None]], int]
 def decode(data: bytes, offset: int = 0, *, masked: bool = False) -> tuple[list[Message], int]:
     """Run the fast path; what it took, and where it stopped."""
     messages: list[Message] = []
-    stopped = (decode_masked if masked else decode_unmasked)(data, offset, messages.append)
+    stopped = (decode_masked if masked else decode_unmasked)(data, offset, messages)
     return messages, stopped
 
 

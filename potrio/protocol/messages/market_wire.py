@@ -36,6 +36,7 @@ from potrio.protocol.messages.wire import BACKSLASH, Event, decode_rows, shown, 
 __all__ = ["SERVER_EVENTS", "decode_tick_run", "decode_update_stream"]
 
 BORDER: Final = b"]],[["
+FLAT_BORDER: Final = b"],["
 _TICKS: Final = msgspec.json.Decoder(list[Tick]).decode
 _TICK: Final = msgspec.json.Decoder(Tick).decode
 _TICK_RUN: Final = msgspec.json.Decoder(list[list[Tick]]).decode
@@ -73,11 +74,12 @@ def decode_tick_run(payloads: Sequence[bytes], joined: bytes | None = None) -> l
     if joined is None:
         joined = b",".join(payloads)
     borders = len(payloads) - 1
-    if joined.count(BORDER) == borders:
+    flat = joined.replace(BORDER, FLAT_BORDER)
+    if len(joined) - len(flat) == borders * (len(BORDER) - len(FLAT_BORDER)):  # each border was such a one
         # A border closes as many as it opens: what is left of all opening brackets bounds the depth.
         if joined.count(b"[") + joined.count(b"{") - 2 * borders > JSON_DEPTH_MAX:
             check_depth(joined)
-        ticks = _TICKS(joined.replace(BORDER, b"],["))
+        ticks = _TICKS(flat)
     else:
         joined = b"[" + joined + b"]"
         check_depth(joined)
