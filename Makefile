@@ -5,6 +5,7 @@ VENV := .venv
 PEERS := .venv-peers
 AUTOBAHN := .venv-autobahn
 BENCH := .venv-bench
+ACTORS := .venv-bench-actors
 BIN := $(VENV)/bin
 T ?= tests
 UV := $(shell command -v uv 2>/dev/null)
@@ -30,7 +31,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers bench-peers demo test check fix types layers lint bench autobahn docs clean
+.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint bench autobahn docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,10 +62,18 @@ $(BENCH)/.installed: benchmarks/requirements.txt tests/interop/clients.txt
 	$(call pip_install,$(BENCH)) --no-deps -r tests/interop/clients.txt
 	@touch $@
 
+bench-actors: $(ACTORS)/.installed  ## make .venv-bench-actors: the actor libraries they compare with
+
+$(ACTORS)/.installed: benchmarks/requirements-actors.txt
+	$(need_python)
+	@$(call make_venv,$(ACTORS))
+	$(call pip_install,$(ACTORS)) -r benchmarks/requirements-actors.txt
+	@touch $@
+
 demo: install  ## the main job: a venue in its own process, a supervised client trading on it
 	$(BIN)/python -m potrio demo
 
-test: install peers  ## every test (narrow it with T=tests/protocol)
+test: install peers bench-peers bench-actors  ## every test (narrow it with T=tests/protocol)
 	$(BIN)/python -m pytest -q -n 2 $(T)
 
 lint: install  ## formatting and lint
@@ -79,7 +88,7 @@ layers: install  ## the import contracts
 
 check: lint types layers docs test  ## everything a merge needs
 
-bench: install bench-peers  ## measure against peers in the same run (narrow it with B=decode)
+bench: install bench-peers bench-actors  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)
 
 # The suite needs a Python 2.7, which PYTHON27 names or is looked for on the path and among pyenv's.
@@ -112,4 +121,4 @@ fix: install  ## format, mend what can be mended by itself, bring the code map u
 	$(BIN)/python docs/code_map.py
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) $(PEERS) $(BENCH) $(AUTOBAHN) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(ACTORS) $(AUTOBAHN) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import decode, latency, orders, reconnect, results, startup, ticks
+from benchmarks import actors, decode, latency, orders, reconnect, results, startup, ticks
 from benchmarks.budget import Verdict, render_table
 from benchmarks.processes import PeersMissing, bring_loopback_up, can_isolate, run_isolated
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[..., list[Verdict]]] = {
     "orders": orders.verdicts,
     "reconnect": reconnect.verdicts,
     "startup": startup.verdicts,
+    "actors": actors.verdicts,
 }
 NEED_ISOLATION = ("ticks",)
 

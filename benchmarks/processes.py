@@ -101,14 +101,22 @@ def open_blaster(*, count: int = 0, rate: float = 0.0, streams: int = 4) -> Iter
             process.wait()
 
 
-def run_contender(script: str, *arguments: str, ours: bool = False) -> dict[str, Any]:
+def run_contender(
+    script: str, *arguments: str, ours: bool = False, peers: Path = PEERS_PYTHON
+) -> dict[str, Any]:
     """Run one contender to its end and return the figures it printed.
+
+    Args:
+        script: its file, without folder and ending.
+        arguments: of its command line.
+        ours: run it with this Python, which has potrio; otherwise with ``peers``.
+        peers: the Python of the peers' environment.
 
     Raises:
         RuntimeError: it failed; its last words are the text.
         subprocess.TimeoutExpired: it did not finish.
     """
-    python = sys.executable if ours else str(PEERS_PYTHON)
+    python = sys.executable if ours else str(peers)
     environment = os.environ | {"PYTHONPATH": str(ROOT)} if ours else os.environ
     done = subprocess.run(
         [python, str(CONTENDERS / f"{script}.py"), *arguments],

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.actors import ACTORS_PYTHON
 from benchmarks.budget import Verdict
 from benchmarks.processes import PEERS_PYTHON, ROOT
 
@@ -38,10 +39,11 @@ def machine() -> str:
 def versions() -> dict[str, str]:
     """Python, our libraries, and the peers'."""
     found = {"python": platform.python_version()} | {name: version(name) for name in OURS}
-    if PEERS_PYTHON.exists():
-        command = [str(PEERS_PYTHON), "-c", LIST_VERSIONS]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        found |= {f"peer {name}": each for name, each in sorted(json.loads(done.stdout).items())}
+    for kind, python in (("peer", PEERS_PYTHON), ("actor peer", ACTORS_PYTHON)):
+        if python.exists():
+            command = [str(python), "-c", LIST_VERSIONS]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            found |= {f"{kind} {name}": each for name, each in sorted(json.loads(done.stdout).items())}
     return found
 
 

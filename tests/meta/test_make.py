@@ -32,7 +32,13 @@ TARGETS = [
 def bare(root: Path, tmp_path: Path) -> Path:
     """A folder with what make reads, and nothing made yet."""
     interop = ("tests/interop/requirements.txt", "tests/interop/clients.txt")
-    for name in ("Makefile", "pyproject.toml", "benchmarks/requirements.txt", *interop):
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "benchmarks/requirements.txt",
+        "benchmarks/requirements-actors.txt",
+        *interop,
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, tmp_path / name)
     return tmp_path
