@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import trio
 
+from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.show import Screen, to_json
 from potrio.cli.story import Story
 from potrio.cli.tree import client_outline
@@ -62,7 +63,7 @@ def demo(seed: int, transport: TransportKind, crashes: tuple[str, ...], as_json:
         summary.seconds = round(trio.current_time() - started, 1)
 
     try:
-        trio.run(main)
+        run_until_interrupted(main)
     except trio.TooSlowError:
         raise PotrioError(f"the demo did not end within {DEADLINE_S:g} s") from None
     assert summary is not None, "the story returns it or raises"

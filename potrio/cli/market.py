@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from potrio.actors.stream import Gap
+from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.show import cents, table, to_json
 from potrio.cli.target import Target, target_options
 from potrio.client.client import Client, open_client
@@ -29,7 +30,7 @@ def with_client(target: Target, use: Callable[[Client], Awaitable[T]]) -> T:
         async with open_client(config) as client:
             return await use(client)
 
-    return trio.run(main)
+    return run_until_interrupted(main)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value per line.")

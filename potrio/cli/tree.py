@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-import trio
 
 from potrio.actors.connection import LinkSettings
+from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.outline import Outline, outline, render_outline
 from potrio.cli.show import to_json
 from potrio.cli.target import Target, target_options
@@ -49,4 +49,4 @@ def live_tree(target: Target) -> Node:
         async with open_client(config) as client:
             return client.tree()
 
-    return trio.run(main)
+    return run_until_interrupted(main)
