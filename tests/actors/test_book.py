@@ -1,4 +1,4 @@
-"""The book: a deal is in it exactly once, an order has at most one deal, and what the venue names outweighs likeness."""
+"""The book: a deal is in it exactly once, an order has at most one deal, what the venue names outweighs likeness."""
 
 from __future__ import annotations
 

@@ -390,6 +390,23 @@ async def slow(ctx, log) -> None:
         log.append(message)
 
 
+async def test_the_link_is_not_ready_from_the_moment_the_venue_ends_it(autojump_clock):
+    async def leave_slowly(visit):
+        await visit.log_in()
+        await trio.sleep(1)
+        visit.session.send_disconnect()
+        await visit.flush()
+        await trio.sleep(3)
+
+    async with at_work(Desk(leave_slowly, serve)) as desk:
+        await trio.sleep(1.01)
+        assert not desk.link.ready, (
+            "closing the socket takes a while, and nothing may be taken for it meanwhile"
+        )
+        await desk.tell(order())
+        assert [type(message) for message in desk.booked] == [NotSent]
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
@@ -400,6 +417,23 @@ async def test_leaving_says_goodbye_and_takes_no_longer_than_it_may(autojump_clo
     assert trio.current_time() - leaving <= 2 * CLOSE_TIMEOUT
     assert desk.venue.visits[0].raw[-1] == "41"
     assert not desk.link.ready
+
+
+async def test_the_goodbye_waits_for_the_write_before_it(autojump_clock):
+    stuck = trio.Event()
+    desk = Desk(serve)
+    async with at_work(desk):
+        await block_writes(desk, stuck)
+        await desk.tell(Transmit(Ps()))
+        async with trio.open_nursery() as nursery:
+
+            async def free() -> None:
+                await trio.sleep(CLOSE_TIMEOUT / 4)
+                stuck.set()
+
+            nursery.start_soon(free)
+            nursery.start_soon(desk.sup.stop_child, CONNECTION)
+    assert desk.venue.visits[0].raw[-2:] == ['42["ps"]', "41"]
 
 
 async def test_leaving_while_ticks_pour_in_is_a_clean_end(autojump_clock):

@@ -153,6 +153,16 @@ async def test_the_loss_of_an_earlier_link_does_not_end_a_page_of_the_next(autoj
     assert desk.answers["new"] is answer
 
 
+async def test_news_of_an_earlier_loss_leaves_the_page_on_the_wire_alone(autojump_clock, desk):
+    desk.up()
+    await desk.start("new", page(1))
+    await settle()
+    desk.sup.ref(HISTORY).tell(LinkLost(1, "reset", 0.0))
+    await settle()
+    answer = await desk.reply(desk.told[0])
+    assert desk.answers == {"new": answer}
+
+
 async def test_after_a_crash_an_answer_to_the_former_incarnation_is_not_taken(autojump_clock, desk):
     await desk.start("one", page(1))
     await settle()
