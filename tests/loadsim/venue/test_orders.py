@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadsim.venue.accounts import AccountKey
@@ -83,7 +84,6 @@ def test_an_order_is_answered_with_the_deal_then_the_balance() -> None:
         ({"amount": 0.5}, "AMOUNT_INVALID"),
         ({"amount": 20_000.01}, "AMOUNT_INVALID"),
         ({"amount": 1.005}, "AMOUNT_INVALID"),
-        ({"amount": "NaN"}, "AMOUNT_INVALID"),
         ({"action": "up"}, "ACTION_INVALID"),
         ({"isDemo": 0}, "ACCOUNT_MISMATCH"),
         ({"time": 4}, "DURATION_INVALID"),
@@ -97,7 +97,7 @@ def test_refusals(changes: dict[str, Any], error: str) -> None:
     told = failure(desk.order(**changes))
     assert told["error"] == error
     assert told["asset"] == changes.get("asset", "EURUSD_otc")
-    assert told["amount"] == (0 if changes.get("amount") == "NaN" else changes.get("amount", 10))
+    assert told["amount"] == changes.get("amount", 10)
     assert desk.book.opened(KEY) == []
     assert desk.book.orders == {"r": 1}, "a refused order was on the wire too"
 
@@ -181,3 +181,18 @@ def test_orders_are_counted_by_what_the_client_calls_them(sent: Any, counted: st
     desk = Desk()
     desk.order(requestId=sent)
     assert desk.book.orders == {counted: 1}
+
+
+@pytest.mark.parametrize("amount", ["1e99999999", "1e5000", "1e-99999", '"NaN"'])
+def test_an_amount_that_cannot_be_reckoned_with_is_an_invalid_request(amount: str) -> None:
+    desk = Desk()
+    payload = f'{{"asset":"EURUSD_otc","amount":{amount},"action":"call","time":60,"requestId":"r"}}'
+    failed = failure(desk.desk.open_order(KEY, payload.encode(), NOW_MS))
+    assert failed == {"error": "REQUEST_INVALID", "amount": 0, "asset": ""}
+
+
+def test_whatever_number_is_asked_for_the_book_can_still_be_saved() -> None:
+    desk = Desk()
+    assert failure(desk.order(optionType=10**22))["error"] == "REQUEST_INVALID"
+    desk.order(optionType=2**53 - 1)
+    msgspec.json.encode(desk.book.deals())

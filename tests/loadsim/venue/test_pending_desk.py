@@ -143,3 +143,23 @@ def test_cancelling_is_answered_as_text() -> None:
     several, _ = desk.desk.cancel_orders(KEY, json.dumps({"tickets": [other, "nope"]}).encode())
     assert (several.event, value(several)) == ("successcancelPendingOrders", {"cancelled": [other]})
     assert list(desk.pending) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [
+        ("amount", "1e99999999"),
+        ("openTime", "9" * 25),
+        ("minPayout", "9" * 25),
+        ("openPrice", "1e999"),
+        ("command", "-1e9"),
+    ],
+)
+def test_a_number_out_of_bounds_is_an_invalid_request(field: str, number: str) -> None:
+    desk = Desk()
+    payload = (
+        '{"openType":1,"amount":1,"asset":"EURUSD_otc","openPrice":1.1,"timeframe":60,"command":0,"%s":%s}'
+    )
+    (failed,) = desk.desk.open_order(KEY, (payload % (field, number)).encode(), NOW_MS)
+    assert value(failed)["data"]["error"] == "REQUEST_INVALID"
+    assert list(desk.pending) == []
