@@ -152,6 +152,13 @@ REQUEST_TIMEOUT: Final = 10.0
 ORDER_ACK_TIMEOUT: Final = 10.0
 """An order without an answer for this long is UNKNOWN until it is reconciled."""
 
+CLOCK_TIMEOUT: Final = 3.0
+"""How long the opening of a client waits for the first tick to measure the venue's clock by; OTC assets tick twice a
+second, so it is only used up where no asset is open."""
+
+TICK_AHEAD_MAX: Final = 10.0
+"""A tick further ahead of the venue's own measured clock than this is not believed: it would silence its asset."""
+
 SETTLEMENT_GRACE: Final = 10.0
 """From a deal's close time to the asking of the venue for its result."""
 

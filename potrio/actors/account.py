@@ -20,7 +20,9 @@ __all__ = ["AccountState"]
 class AccountState:
     """The latest snapshot of everything but orders."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_demo: bool = True) -> None:
+        self.is_demo = is_demo  # as the SSID says
+        self.contradicted = False  # the venue said otherwise: its balance was not taken
         self.balance: Balance | None = None
         self.balance_at: float | None = None  # on trio's clock
         self.stale = True  # no link now, or nothing heard on it yet
@@ -40,10 +42,13 @@ class AccountState:
     # --- for the router only -----------------------------------------------------------------------------------------
 
     def set_balance(self, balance: Balance, at: float) -> None:
-        """The venue told the balance."""
-        self.balance = balance
-        self.balance_at = at
-        self.stale = False
+        """The venue told the balance; one of an account of the other kind is not ours, and is refused (P12)."""
+        if balance.is_demo is not None and bool(balance.is_demo) != self.is_demo:
+            self.contradicted = True
+        else:
+            self.balance = balance
+            self.balance_at = at
+            self.stale = False
         self.notify()
 
     def set_assets(self, assets: Mapping[str, Asset]) -> None:

@@ -9,6 +9,7 @@ Owned by the router; it outlives the router's incarnations, so that a crash lose
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Final
@@ -54,6 +55,7 @@ class Feeds:
         self.delivered = 0
         self.unwanted = 0
         self.out_of_order = 0
+        self.unbelievable = 0
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -101,12 +103,18 @@ class Feeds:
 
     # --- ticks (UTC seconds) -----------------------------------------------------------------------------------------
 
-    def publish(self, ticks: Sequence[Tick]) -> None:
-        """Hand live ticks to their readers. A tick older than the last delivered one of its asset is not delivered."""
+    def publish(self, ticks: Sequence[Tick], latest: float = math.inf) -> None:
+        """Hand live ticks to their readers.
+
+        Not delivered are ticks older than the last delivered one of their asset, and ticks later than ``latest``: a
+        stamp from the far future would make all that follow look old.
+        """
         for tick in ticks:
             feed = self._feeds.get(tick.asset)
             if feed is None:
                 self.unwanted += 1
+            elif tick.timestamp > latest:
+                self.unbelievable += 1
             elif feed.bridging is not None:
                 if len(feed.bridging) < STREAM_CAPACITY:
                     feed.bridging.append(tick)
@@ -121,12 +129,13 @@ class Feeds:
                 for stream in feed.streams:
                     stream.push(tick)
 
-    def publish_run(self, ticks: Sequence[Tick]) -> bool:
+    def publish_run(self, ticks: Sequence[Tick], latest: float = math.inf) -> bool:
         """Do what `publish` does, for many live ticks at once; False, and nothing is done, where that cannot be.
 
         It can be where all ticks are of assets that are read and not being bridged, and in the order of their time,
-        none older than the last delivered one of any of these assets: then all are delivered, and no look at each
-        is needed. The newest of each asset is found by building a dict, which keeps the last of equal keys.
+        none later than ``latest``, none older than the last delivered one of any of these assets: then all are
+        delivered, and no look at each is needed. The newest of each asset is found by building a dict, which keeps the
+        last of equal keys.
         """
         assets, stamps = list(map(ASSET, ticks)), list(map(STAMP, ticks))
         newest = dict(zip(assets, stamps, strict=True))
@@ -138,7 +147,7 @@ class Feeds:
                 return False
             for stream in feed.streams:
                 streams.setdefault(stream, []).append(feed)
-        if stamps != sorted(stamps):
+        if stamps != sorted(stamps) or stamps[-1] > latest:
             return False
         for stream, feeds in streams.items():
             if len(feeds) == len(newest):

@@ -177,6 +177,7 @@ class LinkState:
         self.ups = 0  # connections that became ready
         self.handshake: Handshake | None = None
         self.deadline: float | None = None
+        self._sooner = trio.Event()
         self.last_error: PotrioError | None = None
         self.fatal: PotrioError | None = None
         self.counters: dict[int, LinkCounters] = {}
@@ -200,6 +201,14 @@ class LinkState:
             if self.phase is LinkPhase.CLOSED:
                 raise ClientClosed("the client has been closed")
             await self._changed.wait()
+
+    async def wait_deadline(self, until: float) -> None:
+        """Wait until a moment, or until the phase changes or the session's deadline comes nearer.
+
+        Cancelling only stops the waiting.
+        """
+        with trio.move_on_at(until):
+            await self._sooner.wait()
 
     async def wait_change(self) -> None:
         """Wait until the phase changes; cancelling only stops the waiting."""
@@ -226,6 +235,17 @@ class LinkState:
         self.since = at
         changed, self._changed = self._changed, trio.Event()
         changed.set()
+        self._wake()
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """The session has to be looked at by then."""
+        before, self.deadline = self.deadline, deadline
+        if deadline is not None and (before is None or deadline < before):
+            self._wake()
+
+    def _wake(self) -> None:
+        sooner, self._sooner = self._sooner, trio.Event()
+        sooner.set()
 
     def begin(self, url: str) -> LinkCounters:
         """Start another connection: a new epoch with counters of its own."""

@@ -22,7 +22,14 @@ from potrio.actors.evidence import Evidence, OrderIntent, OrderState
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import LinkLost, LinkState, LinkUp, NotSent, Resync, SubmitOrder, Transmit, Written
 from potrio.actors.order_handle import OrderHandle
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, decides_in, looks_like, same_terms
+from potrio.actors.reconcile import (
+    absent_from_closed,
+    absent_from_opened,
+    closes_at,
+    decides_in,
+    looks_like,
+    same_terms,
+)
 from potrio.limits import ORDER_ACK_TIMEOUT, SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import (
     ClosedDeals,
@@ -245,8 +252,11 @@ class _Clerk:
             if evidence is None:
                 self.book.keep_external(deal)
                 continue
+            before = self.book.external.get(deal.id)  # its end may have been told before its beginning
             changed = self.book.bind(deal, evidence, exact=named is not None)
             if self.book.owner.get(deal.id) == evidence.intent.request_id:
+                if before is not None:
+                    evidence.join(before)
                 evidence.join(deal, closed=closed)
             for other in changed:
                 self.look(other)
@@ -279,7 +289,7 @@ class _Clerk:
     def opened_list(self) -> None:
         """All open deals have been told: an order that must be among them and is not was not accepted."""
         for evidence in self.lost_orders():
-            if absent_from_opened(evidence, self.seam.wall()):
+            if absent_from_opened(evidence, self.seam.wall(), self.account.clock):
                 self.absent(evidence)
 
     def closed_list(self, deals: Sequence[Deal]) -> None:
@@ -334,7 +344,7 @@ class _Clerk:
 
     def await_close(self, evidence: Evidence) -> None:
         assert evidence.deal is not None
-        closes_in = self.account.clock.to_wall(evidence.deal.close_timestamp) - self.seam.wall()
+        closes_in = closes_at(evidence, self.account.clock) - self.seam.wall()
         if closes_in > SOON_S:
             self.look_in(evidence, closes_in)
         elif closes_in > SOON_S - SETTLEMENT_GRACE:
@@ -364,14 +374,18 @@ class _Clerk:
             assert evidence.written_wall is not None
             # The first time, the lists may at least show it; after that only what proves something is worth a question.
             settled_in = evidence.written_wall + ORDER_ACK_TIMEOUT - wall
-            wait = max(wait, decides_in(evidence, wall) if asked.times else settled_in)
+            wait = max(wait, decides_in(evidence, wall, self.account.clock) if asked.times else settled_in)
         if wait > SOON_S:
             self.look_in(evidence, wait)
             return
         pause = SETTLEMENT_GRACE * (asked.times + 1)
         self.book.asked[request_id] = Asked(asked.times + 1, now + pause)
         connection = self.ctx.lookup(CONNECTION)
-        if evidence.link_lost and evidence.deal is None and absent_from_opened(evidence, wall):
+        if (
+            evidence.link_lost
+            and evidence.deal is None
+            and absent_from_opened(evidence, wall, self.account.clock)
+        ):
             connection.tell(Transmit(RequestOpenedDeals(), epoch=self.link.epoch))
         else:
             connection.tell(Resync(reason, epoch=self.link.epoch))
@@ -385,7 +399,6 @@ class _Clerk:
 
     def show(self, evidence: Evidence) -> None:
         """Bring the handle up to date with the evidence."""
-        deal = evidence.deal
-        passed = deal is not None and self.seam.wall() >= self.account.clock.to_wall(deal.close_timestamp)
+        passed = evidence.deal is not None and self.seam.wall() >= closes_at(evidence, self.account.clock)
         if not self.book.show(evidence, passed):
             self.forget_timer(evidence.intent.request_id)

@@ -36,5 +36,4 @@ async def pinger(ctx: Context[object], link: LinkState) -> None:
             connection.tell(CheckDeadline())
             # The connection looks at once and moves the deadline; until it has, do not ask in a tight loop.
             wake = now + 0.1
-        with trio.move_on_at(wake):
-            await link.wait_change()
+        await link.wait_deadline(wake)

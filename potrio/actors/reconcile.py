@@ -14,7 +14,7 @@ from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal
 from potrio.protocol.server_clock import ServerClock
 
-__all__ = ["absent_from_closed", "absent_from_opened", "decides_in", "looks_like", "same_terms"]
+__all__ = ["absent_from_closed", "absent_from_opened", "closes_at", "decides_in", "looks_like", "same_terms"]
 
 MATCH_BEFORE_S: Final = 2.0
 MATCH_AFTER_S: Final = 30.0
@@ -35,19 +35,30 @@ def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
     intent, written = evidence.intent, evidence.written_wall
     return (
         written is not None
+        and clock.is_measured
         and (deal.asset, deal.side, deal.amount) == (intent.asset, intent.side, intent.amount)
         and deal.close_timestamp - deal.open_timestamp == intent.duration_s
         and written - MATCH_BEFORE_S <= clock.to_wall(deal.open_timestamp) <= written + MATCH_AFTER_S
     )
 
 
-def absent_from_opened(evidence: Evidence, now_wall: float) -> bool:
+def closes_at(evidence: Evidence, clock: ServerClock) -> float:
+    """When the order's deal closes, by our wall clock; by our own reckoning as long as the venue's is not known."""
+    assert evidence.deal is not None
+    if clock.is_measured or evidence.written_wall is None:
+        return clock.to_wall(evidence.deal.close_timestamp)
+    return evidence.written_wall + evidence.intent.duration_s
+
+
+def absent_from_opened(evidence: Evidence, now_wall: float, clock: ServerClock) -> bool:
     """Does a list of open deals, taken now, prove absence by not having this order?
 
     It was written long enough ago to have arrived, and too recently to have closed already.
     """
     written = evidence.written_wall
-    return written is not None and ORDER_ACK_TIMEOUT <= now_wall - written < evidence.intent.duration_s
+    if written is None or not clock.is_measured:
+        return False  # what is in the list could not have been recognised
+    return ORDER_ACK_TIMEOUT <= now_wall - written < evidence.intent.duration_s
 
 
 def absent_from_closed(
@@ -60,15 +71,17 @@ def absent_from_closed(
     written = evidence.written_wall
     if written is None or now_wall < written + MATCH_AFTER_S + evidence.intent.duration_s:
         return False
+    if not clock.is_measured:
+        return False  # what is in the list could not have been recognised
     if len(deals) < CLOSED_LIST_LENGTH:
         return True
     return min(clock.to_wall(deal.close_timestamp) for deal in deals) < written
 
 
-def decides_in(evidence: Evidence, now_wall: float) -> float:
+def decides_in(evidence: Evidence, now_wall: float, clock: ServerClock) -> float:
     """Seconds until a list of the venue can prove absence; 0 if one taken now can."""
     written, duration = evidence.written_wall, evidence.intent.duration_s
-    if written is None or absent_from_opened(evidence, now_wall):
+    if written is None or absent_from_opened(evidence, now_wall, clock):
         return 0.0
     age = now_wall - written
     if age < ORDER_ACK_TIMEOUT < duration:

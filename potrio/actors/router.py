@@ -7,6 +7,7 @@ decoded is counted and skipped; three within a minute and the connection is made
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import repeat
@@ -20,7 +21,7 @@ from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit, count
 from potrio.errors import ChildNotFound, LimitExceeded, RemoteProtocolError, RequestError
-from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT
+from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT, TICK_AHEAD_MAX
 from potrio.protocol.events import EventReceived, EventRun
 from potrio.protocol.json_guard import JSON_ERRORS
 from potrio.protocol.messages.account import Balance
@@ -93,6 +94,7 @@ class RouterState:
     def __init__(self) -> None:
         self.feeds = Feeds()
         self.counters = RouterCounters()
+        self.probe: str | None = None  # the asset whose ticks were asked for to measure the clock
         self.in_hand: Batch | LinkUp | LinkLost | None = None
         self.run_in_hand: EventRun | None = None
 
@@ -132,7 +134,7 @@ class _Routes:
             HistoryFast: self.recent,
             HistoryPeriod: self.page,
             HistoryPeriodFast: self.page,
-            OrderOpened: to_order_book,
+            OrderOpened: self.opened,
             OrderFailed: to_order_book,
             DealsClosed: to_order_book,
             OpenedDeals: to_order_book,
@@ -176,7 +178,9 @@ class _Routes:
         self.tell(MONITOR, message)
         if isinstance(message, LinkUp):
             self.restore(message.epoch)
+            self.start_probe()
         else:
+            self.state.probe = None
             self.feeds.lost()
             self.account.lost()
             self.tell(HISTORY, message)
@@ -240,7 +244,26 @@ class _Routes:
             return False
         # One sample for one read: the newest stamp is the one that was on its way for the shortest time.
         self.account.clock.observe(ticks[-1].timestamp, self.arrived_wall)
-        return self.feeds.publish_run(self.in_utc(ticks))
+        self.end_probe()
+        return self.feeds.publish_run(self.in_utc(ticks), self.latest())
+
+    def start_probe(self) -> None:
+        """Ask for one asset's ticks where nobody reads any: without a tick the venue's clock is not known (P9)."""
+        if self.account.clock.is_measured or self.feeds.assets:
+            return
+        found = (asset.symbol for asset in self.account.assets.values() if asset.is_active and asset.is_otc)
+        self.state.probe = next(found, None)
+        if self.state.probe is not None:
+            self.transmit(ChangeSymbol(asset=self.state.probe, period=PERIOD_S))
+
+    def end_probe(self) -> None:
+        """The clock has been measured: end the stream that was asked for only for that."""
+        if self.state.probe is None or not self.account.clock.is_measured:
+            return
+        probe, self.state.probe = self.state.probe, None
+        if probe not in self.feeds.assets:
+            self.transmit(UnsubscribeSymbol(probe))
+        self.account.notify()
 
     def undecodable(self, name: str, error: RemoteProtocolError, epoch: int) -> None:
         count(self.counters.undecodable, name)
@@ -255,7 +278,15 @@ class _Routes:
         ticks = message.ticks
         if ticks:
             self.account.clock.observe(ticks[-1].timestamp, self.arrived_wall)
-            self.feeds.publish(self.in_utc(ticks))
+            self.feeds.publish(self.in_utc(ticks), self.latest())
+            self.end_probe()
+
+    def latest(self) -> float:
+        """The latest stamp (UTC) to be believed of what arrived just now."""
+        clock = self.account.clock
+        if not clock.is_measured:
+            return math.inf
+        return clock.to_utc(clock.stamp_at(self.arrived_wall)) + TICK_AHEAD_MAX
 
     def in_utc(self, ticks: list[Tick]) -> list[Tick]:
         """Move ticks from the venue's clock to UTC: the zone only, so that they stay the venue's own times."""
@@ -276,8 +307,15 @@ class _Routes:
         if self.feeds.bridging(message.asset):
             zone = self.account.clock.zone_s
             ticks = [Tick(message.asset, row.timestamp - zone, row.price) for row in message.history]
-            ticks.sort(key=lambda tick: tick.timestamp)
-            self.feeds.bridge(message.asset, ticks)
+            ticks.sort(key=STAMP)
+            latest = self.latest()
+            self.feeds.bridge(message.asset, [tick for tick in ticks if tick.timestamp <= latest])
+
+    def opened(self, message: OrderOpened) -> None:
+        """The venue stamps a deal as it opens: a look at its clock, where no stream is read."""
+        deal = message.deal
+        self.account.clock.observe(deal.open_timestamp + (deal.open_ms or 0) / 1000, self.arrived_wall)
+        self.to_order_book(message)
 
     def page(self, message: HistoryPeriod) -> None:
         self.tell(HISTORY, message)

@@ -34,7 +34,7 @@ from potrio.errors import (
     RequestTimeout,
     SupervisorFailed,
 )
-from potrio.limits import HANDSHAKE_TIMEOUT, STREAM_CAPACITY
+from potrio.limits import CLOCK_TIMEOUT, STREAM_CAPACITY
 from potrio.protocol.candles import Candle, parse_timeframe
 from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
@@ -89,7 +89,7 @@ async def open_client(
         allow_insecure=config.allow_insecure,
         handshake_timeout=config.handshake_timeout_s,
     )
-    shared = Shared()
+    shared = Shared(is_demo=parsed.is_demo)
     client: Client | None = None
     try:
         async with open_supervisor(client_tree(settings, shared)) as running:
@@ -147,11 +147,8 @@ class Client:
 
     @property
     def is_demo(self) -> bool:
-        """A practice account? By the venue's word, or, where it gave none, by the SSID's."""
-        balance = self._shared.account.balance
-        if balance is None or balance.is_demo is None:
-            return self._ssid.is_demo
-        return bool(balance.is_demo)
+        """A practice account? As the SSID says; a venue that says otherwise is refused, at any time (P12)."""
+        return self._ssid.is_demo
 
     @property
     def stale(self) -> bool:
@@ -218,26 +215,30 @@ class Client:
         await self._shared.link.wait_change()
 
     async def wait_snapshot(self) -> None:
-        """Wait for the first balance and asset table. Cancelling only stops the waiting.
+        """Wait for the first balance and asset table, and for a moment for the venue's clock.
+
+        Cancelling only stops the waiting.
 
         Raises:
             ConfigError: the venue says that the account is of the other kind than the SSID says.
             RequestTimeout: they did not come within the handshake's time.
         """
-        account, link = self._shared.account, self._shared.link
-        with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
-            while not account.assets or (account.balance is None and self._ssid.kind != "guest"):
+        account, link, seconds = self._shared.account, self._shared.link, self._config.handshake_timeout_s
+        with trio.move_on_after(seconds) as scope:
+            while not account.assets or (account.balance is None and not self._ssid.is_guest):
+                if account.contradicted:
+                    kinds = ("live", "demo")
+                    here, there = kinds[self.is_demo], kinds[not self.is_demo]
+                    raise ConfigError("ssid", f"says {here}, but the venue says {there}: refused")
                 if link.fatal is not None:
                     raise link.fatal
                 await account.wait_change()
         if scope.cancelled_caught:
             missing = "asset table" if not account.assets else "balance"
-            raise RequestTimeout(f"connected, but the venue sent no {missing} within {HANDSHAKE_TIMEOUT:g} s")
-        if self.is_demo != self._ssid.is_demo:
-            kinds = ("live", "demo")
-            raise ConfigError(
-                "ssid", f"says {kinds[self._ssid.is_demo]}, but the venue says {kinds[self.is_demo]}: refused"
-            )
+            raise RequestTimeout(f"connected, but the venue sent no {missing} within {seconds:g} s")
+        with trio.move_on_after(CLOCK_TIMEOUT):
+            while not account.clock.is_measured:
+                await account.wait_change()
 
     # --- market ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import msgspec
 from potrio.actors.history import LoadPage
 from potrio.actors.keys import HISTORY
 from potrio.client.tree import Shared
-from potrio.errors import ConfigError, HistoryShort
+from potrio.errors import ConfigError, HistoryShort, RequestError
 from potrio.limits import HISTORY_PAGES_MAX
 from potrio.protocol.candles import Candle, bucket, from_rows, from_ticks
 from potrio.protocol.messages.market import HistoryPeriod, TickRow
@@ -20,6 +20,9 @@ __all__ = ["load_candles"]
 
 PAGE_CANDLES = 150
 """Candles of one request: what the venue's own web client asks for."""
+
+COUNT_MAX = PAGE_CANDLES * HISTORY_PAGES_MAX // 2
+"""Candles of one call: half the pages may be spent on times when the market was closed."""
 
 EMPTY_PAGES_MAX = 3
 """Windows in a row without a candle: a closed market has gaps, but before history begins there is nothing else."""
@@ -37,6 +40,10 @@ async def load_candles(
     """Page backwards from ``end``; see `Client.candles`, whose body this is."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ConfigError("count", f"must be a whole number >= 1, not {count!r}")
+    if count > COUNT_MAX:
+        raise ConfigError(
+            "count", f"must be at most {COUNT_MAX} in one call; go on with end=, the oldest one's time"
+        )
     clock = shared.account.clock
     if end is None:
         until = clock.to_utc(clock.stamp_at(seam.wall()))
@@ -64,9 +71,11 @@ async def load_candles(
             return [found[time] for time in sorted(found)][-count:]
         empty = 0 if fresh else empty + 1
         if empty >= EMPTY_PAGES_MAX:
-            break
+            raise HistoryShort(len(found), count)
         boundary -= window_s
-    raise HistoryShort(len(found), count)
+    raise RequestError(
+        f"{len(found)} of the {count} candles are in the last {HISTORY_PAGES_MAX} pages; ask for fewer"
+    )
 
 
 def candles_of(reply: HistoryPeriod, period_s: int, zone_s: int, boundary: int) -> list[Candle]:

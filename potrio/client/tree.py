@@ -36,9 +36,9 @@ READS_WAITING_MAX = 256
 class Shared:
     """The state that outlives the actors' incarnations; each part has one writer, named where it is defined."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_demo: bool = True) -> None:
         self.link = LinkState()
-        self.account = AccountState()
+        self.account = AccountState(is_demo)
         self.router = RouterState()
         self.book = Book()
         self.history = HistoryState()

@@ -65,6 +65,15 @@ async def test_an_older_tick_is_not_delivered():
     assert feeds.out_of_order == 1
 
 
+async def test_a_stamp_from_the_future_does_not_silence_its_asset():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1), tick(4e9), tick(2)], latest=20.0)
+    assert not feeds.publish_run([tick(3), tick(4e9)], latest=20.0)
+    feeds.publish([tick(3)], latest=20.0)
+    assert [item.timestamp for item in await drained(stream)] == [1, 2, 3]
+    assert feeds.unbelievable == 1
+
+
 async def test_a_reconnect_is_bridged_with_the_missing_ticks():
     feeds, stream = subscribed(A)
     feeds.publish([tick(1), tick(2)])

@@ -89,3 +89,17 @@ async def test_a_deadline_that_moves_is_not_looked_at(autojump_clock, stage):
         link.deadline = second + 46.0
         await trio.sleep(10)
     assert not any(isinstance(message, CheckDeadline) for _, message in told)
+
+
+async def test_a_deadline_that_comes_nearer_is_kept(autojump_clock, stage):
+    """An announced attachment has five seconds; the heartbeat's deadline, twenty seconds away, may not hide that."""
+    link, told = stage
+    up(link)
+    link.set_deadline(trio.current_time() + 40)
+    await trio.sleep(1)
+    nearer = trio.current_time() + 5
+    link.set_deadline(nearer)
+    await trio.sleep(10)
+    looks = [at for at, message in told if isinstance(message, CheckDeadline)]
+    assert looks
+    assert looks[0] == pytest.approx(nearer)

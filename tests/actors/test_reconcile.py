@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from potrio.actors.evidence import Evidence, OrderIntent
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, same_terms
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, closes_at, looks_like, same_terms
 from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.server_clock import ServerClock
 
 WRITTEN = 1_770_000_000.0
 CLOCK = ServerClock()
+CLOCK.observe(WRITTEN + 7200, WRITTEN)
+UNMEASURED = ServerClock()
 INTENT = OrderIntent(
     request_id="r1",
     asset="EURUSD_otc",
@@ -69,7 +71,7 @@ def test_a_deal_without_an_id_is_ours_only_if_it_is_just_like_it(candidate, like
 
 def test_an_order_never_written_owns_nothing():
     assert not looks_like(deal(), Evidence(INTENT), CLOCK)
-    assert not absent_from_opened(Evidence(INTENT), WRITTEN + 20)
+    assert not absent_from_opened(Evidence(INTENT), WRITTEN + 20, CLOCK)
     assert not absent_from_closed(Evidence(INTENT), [], WRITTEN + 1000, CLOCK)
 
 
@@ -78,7 +80,7 @@ def test_an_order_never_written_owns_nothing():
     [(0, False), (ORDER_ACK_TIMEOUT - 0.1, False), (ORDER_ACK_TIMEOUT, True), (59, True), (60, False)],
 )
 def test_open_deals_prove_absence_between_arrival_and_expiry(age, proof):
-    assert absent_from_opened(written(), WRITTEN + age) is proof
+    assert absent_from_opened(written(), WRITTEN + age, CLOCK) is proof
 
 
 def test_closed_deals_prove_absence_only_after_the_latest_possible_close():
@@ -91,6 +93,19 @@ def test_a_full_closed_list_must_reach_back_to_before_the_order():
     assert not absent_from_closed(written(), newer, WRITTEN + 500, CLOCK)
     older = [*newer[:19], deal(WRITTEN - 100, id="old")]
     assert absent_from_closed(written(), older, WRITTEN + 500, CLOCK)
+
+
+def test_a_clock_that_was_never_measured_proves_nothing():
+    assert not looks_like(deal(), written(), UNMEASURED)
+    assert not absent_from_opened(written(), WRITTEN + 20, UNMEASURED)
+    assert not absent_from_closed(written(), [], WRITTEN + 1000, UNMEASURED)
+
+
+def test_a_deal_closes_by_our_own_reckoning_until_the_venues_clock_is_known():
+    evidence = written()
+    evidence.join(deal(WRITTEN + 3))
+    assert closes_at(evidence, CLOCK) == pytest.approx(WRITTEN + 63, abs=1.1)
+    assert closes_at(evidence, UNMEASURED) == WRITTEN + 60
 
 
 def test_same_terms_look_at_what_is_asked_not_when():

@@ -223,10 +223,10 @@ async def test_a_crash_loses_the_event_in_hand_and_no_other(autojump_clock, desk
     stream = await desk.read(ASSET)
     publish = desk.state.feeds.publish
 
-    def poisoned(ticks) -> None:
+    def poisoned(ticks, latest) -> None:
         if ticks[0].timestamp - EPOCH == 2:
             raise Poison
-        publish(ticks)
+        publish(ticks, latest)
 
     monkeypatch.setattr(desk.state.feeds, "publish", poisoned)
     ticks = [("updateStream", f'[["{ASSET}",{EPOCH + ZONE + n},1.1]]') for n in range(1, 5)]

@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 import trio
 
-from loadsim.venue import FaultKind
+from loadsim.venue import FaultKind, VenueConfig, open_venue
 from potrio import (
     AuthError,
     Client,
     ClientClosed,
+    Config,
     ConfigError,
     ConnectError,
     ConnectRefused,
@@ -21,6 +22,7 @@ from potrio import (
     HistoryShort,
     LinkPhase,
     NotConnected,
+    OrderState,
     RequestError,
     SsidError,
     UpgradeRejected,
@@ -114,15 +116,20 @@ async def test_ticks_come_in_order_and_in_utc(autojump_clock, connect, network):
 
 
 async def test_readers_share_a_subscription_and_the_last_one_ends_it(autojump_clock, connect, venue):
+    def heard(event: str) -> int:
+        return venue.stats()["events_received"].get(event, 0)
+
     async with connect() as client:
+        await until(lambda: heard("unSubscribeSymbol") == 1)  # of the look at the venue's clock
+        before, before_end = heard("changeSymbol"), heard("unSubscribeSymbol")
         async with client.ticks(ASSET) as first:
             async with client.ticks(ASSET) as second:
                 await first.receive()
                 await second.receive()
             await first.receive()
-            assert venue.stats()["events_received"].get("unSubscribeSymbol", 0) == 0
-        await until(lambda: venue.stats()["events_received"].get("unSubscribeSymbol", 0) == 1)
-        assert venue.stats()["events_received"]["changeSymbol"] == 1
+            assert heard("unSubscribeSymbol") == before_end
+        await until(lambda: heard("unSubscribeSymbol") == before_end + 1)
+        assert heard("changeSymbol") == before + 1
 
 
 async def test_a_fifth_asset_is_refused_before_it_ends_the_first(autojump_clock, connect, venue):
@@ -240,9 +247,36 @@ async def test_the_kind_of_account_is_the_venues_word(autojump_clock, connect, v
             pass
 
 
-async def test_options_beside_a_config_are_refused(autojump_clock, venue):
-    from potrio import Config
+async def test_a_balance_of_the_other_kind_is_never_ours(autojump_clock, connect, venue):
+    async with connect() as client:
+        client._shared.router.in_hand = None
+        seat = next(iter(venue.exchange._seats))
+        seat.session.send_event("successupdateBalance", b'{"isDemo":0,"balance":7}', binary=True)
+        seat.flush_session()
+        await trio.sleep(1)
+        assert client.is_demo
+        assert client.balance == 50_000
+        assert client._shared.account.contradicted
 
+
+@pytest.mark.parametrize("offset_s", [0, 7200, -18_000])
+async def test_the_venues_clock_is_known_without_a_stream(autojump_clock, network, transport, offset_s):
+    async with open_venue(VenueConfig(seed=3, port=PORT, offset_s=offset_s), seam=network) as venue:
+        config = Config(ssid=SSID, url=venue.url, transport=transport, seam=network)
+        async with open_client(config) as client:
+            candles = await client.candles(ASSET, "1m", 5)
+            assert 0 <= network.wall() - (candles[-1].time + 60) < 61
+            assert (
+                abs((client.venue_time() - datetime.fromtimestamp(network.wall(), UTC)).total_seconds()) < 3
+            )
+            handle = await client.place(ASSET, "call", 1, duration=60)
+            await handle.opened()
+            assert handle.state is OrderState.OPEN
+            await handle.result()
+            assert client.statistics().reconnects == 0
+
+
+async def test_options_beside_a_config_are_refused(autojump_clock, venue):
     with pytest.raises(ConfigError):
         async with open_client(Config(ssid=SSID), url=venue.url):
             pass

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from potrio.actors.history import LoadPage
-from potrio.client.pages import EMPTY_PAGES_MAX, PAGE_CANDLES, load_candles
+from potrio.client.pages import COUNT_MAX, EMPTY_PAGES_MAX, PAGE_CANDLES, load_candles
 from potrio.client.tree import Shared
 from potrio.errors import ConfigError, HistoryShort, RequestTimeout
 from potrio.limits import HISTORY_PAGES_MAX
@@ -74,16 +74,17 @@ async def test_history_that_begins_too_late_says_how_much_there_is(autojump_cloc
 async def test_an_empty_archive_is_not_asked_for_ever(autojump_clock):
     archive = Archive(since=EPOCH * 2)
     with pytest.raises(HistoryShort):
-        await load(archive, 10**6)
+        await load(archive, COUNT_MAX)
     assert len(archive.pages) == EMPTY_PAGES_MAX
 
 
 async def test_there_is_a_most_that_one_call_may_ask_for(autojump_clock):
     archive = Archive()
-    with pytest.raises(HistoryShort) as caught:
-        await load(archive, 10**6)
-    assert caught.value.have == HISTORY_PAGES_MAX * PAGE_CANDLES
-    assert len(archive.pages) == HISTORY_PAGES_MAX
+    assert len(await load(archive, COUNT_MAX)) == COUNT_MAX
+    asked = len(archive.pages)
+    with pytest.raises(ConfigError, match=f"at most {COUNT_MAX}"):
+        await load(archive, COUNT_MAX + 1)
+    assert len(archive.pages) == asked <= HISTORY_PAGES_MAX
 
 
 async def test_an_error_on_the_way_is_told_not_half_a_list(autojump_clock):
