@@ -61,6 +61,7 @@ class Desk:
     async def read(self, *assets: str) -> Stream:
         stream: Stream = Stream(gap=lambda n: Gap("overflow", dropped=n), key=attrgetter("asset"))
         await self.sup.ref(ROUTER).ask(Subscribe(stream, assets))
+        await settle()
         return stream
 
     def sent(self) -> list:
