@@ -40,7 +40,6 @@ from potrio.transport.base import Transport, TransportKind
 from potrio.transport.framed import FramedTransport
 from potrio.transport.http_head import HeadBuffer, receive_head
 from potrio.transport.target import Target, is_loopback, parse_target
-from potrio.transport.trio_ws import open_trio_websocket
 from potrio.transport.upgrade import ClientUpgrade, request_headers
 
 __all__ = ["default_ssl_context", "dial", "open_stream"]
@@ -90,6 +89,9 @@ async def dial(
     if kind == "framed":
         opening = _open_framed(stream, target, extra, seam, message_max, fragments_max, on_stage)
     else:
+        # Only here: to import it costs a tenth of `import potrio`, and most never need it.
+        from potrio.transport.trio_ws import open_trio_websocket
+
         opening = open_trio_websocket(
             stream, target, extra, seam=seam, message_max=message_max, on_stage=on_stage
         )
