@@ -28,6 +28,7 @@ from potrio.actors.reconcile import (
     closes_at,
     decides_in,
     looks_like,
+    meant_by,
     same_terms,
 )
 from potrio.limits import ORDER_ACK_TIMEOUT, SETTLEMENT_GRACE
@@ -273,15 +274,10 @@ class _Clerk:
         return None
 
     def refused(self, refusal: OrderFailed) -> None:
-        """A refusal names no order: it is for the one in flight for its asset, or for its amount, the oldest first."""
-        able = [e for e in self.live() if e.written_epoch is not None and self.in_flight(e)]
-        if isinstance(refusal.request_id, str):
-            able = [e for e in able if e.intent.request_id == refusal.request_id]
-        if refusal.asset is not None:
-            able = [e for e in able if e.intent.asset == refusal.asset]
-        able.sort(key=lambda e: e.intent.amount != refusal.amount)
-        if able:
-            evidence = able[0]
+        """A refusal names no order: it is for one of those in flight that have left."""
+        in_flight = [e for e in self.live() if e.written_epoch is not None and self.in_flight(e)]
+        evidence = meant_by(refusal, in_flight)
+        if evidence is not None:
             evidence.refuse(refusal.error)
             self.look(evidence)
             self.submit_next(evidence.intent.asset)

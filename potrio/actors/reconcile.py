@@ -11,10 +11,18 @@ from typing import Final
 
 from potrio.actors.evidence import Evidence, OrderIntent
 from potrio.limits import ORDER_ACK_TIMEOUT
-from potrio.protocol.messages.trading import Deal
+from potrio.protocol.messages.trading import Deal, OrderFailed
 from potrio.protocol.server_clock import ServerClock
 
-__all__ = ["absent_from_closed", "absent_from_opened", "closes_at", "decides_in", "looks_like", "same_terms"]
+__all__ = [
+    "absent_from_closed",
+    "absent_from_opened",
+    "closes_at",
+    "decides_in",
+    "looks_like",
+    "meant_by",
+    "same_terms",
+]
 
 MATCH_BEFORE_S: Final = 2.0
 MATCH_AFTER_S: Final = 30.0
@@ -48,6 +56,16 @@ def closes_at(evidence: Evidence, clock: ServerClock) -> float:
     if clock.is_measured or evidence.written_wall is None:
         return clock.to_wall(evidence.deal.close_timestamp)
     return evidence.written_wall + evidence.intent.duration_s
+
+
+def meant_by(refusal: OrderFailed, in_flight: Sequence[Evidence]) -> Evidence | None:
+    """The order that a refusal is for: by its id where it has one, by asset, and of several the one of its amount."""
+    able = list(in_flight)
+    if isinstance(refusal.request_id, str):
+        able = [evidence for evidence in able if evidence.intent.request_id == refusal.request_id]
+    if refusal.asset is not None:
+        able = [evidence for evidence in able if evidence.intent.asset == refusal.asset]
+    return min(able, key=lambda evidence: evidence.intent.amount != refusal.amount, default=None)
 
 
 def absent_from_opened(evidence: Evidence, now_wall: float, clock: ServerClock) -> bool:
