@@ -6,7 +6,9 @@ one line on standard error, never a traceback.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -43,11 +45,15 @@ def cli() -> None:
 @click.option("--offset", type=int, help="Seconds the venue's clock is ahead of Unix time.  [default: 7200]")
 @click.option("--ping-interval-ms", type=int, help="Between Engine.IO pings.  [default: 25000]")
 @click.option("--ping-timeout-ms", type=int, help="For the pong.  [default: 20000]")
+@click.option(
+    "--until-eof", is_flag=True, help="End when standard input ends: with the process that started it."
+)
 def venue(
     config_file: Path | None,
     tls: tuple[Path, Path] | None,
     state: Path | None,
     offset: int | None,
+    until_eof: bool,
     **options: Any,
 ) -> None:
     """Run the simulated venue until interrupted.
@@ -62,7 +68,7 @@ def venue(
         changes["state_file"] = state
     if offset is not None:
         changes["offset_s"] = offset
-    run_until_interrupted(partial(_serve_venue, msgspec.structs.replace(config, **changes)))
+    run_until_interrupted(partial(_serve_venue, msgspec.structs.replace(config, **changes), until_eof))
 
 
 @cli.command()
@@ -76,10 +82,14 @@ def conformance(suite: Suite, host: str, port: int) -> None:
     run_until_interrupted(partial(_serve_suite, suite, host, port))
 
 
-async def _serve_venue(config: VenueConfig) -> None:
+async def _serve_venue(config: VenueConfig, until_eof: bool) -> None:
     async with open_venue(config) as running:
         _say(f"venue ready {running.url}")
-        await trio.sleep_forever()
+        if until_eof:
+            # In a thread, since a pipe, a file and a terminal are waited for in different ways.
+            await trio.to_thread.run_sync(read_to_the_end, abandon_on_cancel=True)
+        else:
+            await trio.sleep_forever()
 
 
 async def _serve_suite(suite: Suite, host: str, port: int) -> None:
@@ -103,7 +113,7 @@ def run_until_interrupted(serve: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                nursery.start_soon(serve)
+                nursery.start_soon(until_done, serve, nursery.cancel_scope)
                 async for _ in signals:
                     nursery.cancel_scope.cancel()
                     return
@@ -115,6 +125,18 @@ def run_until_interrupted(serve: Callable[[], Awaitable[None]]) -> None:
         raise _told(error) from error
     except (PotrioError, OSError) as error:
         raise _told(error) from error
+
+
+def read_to_the_end() -> None:
+    """Wait for the end of standard input, past its buffer: a lock held there would be in the way at our own end."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+
+
+async def until_done(serve: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    """Serve; a server that ends by itself ends the command."""
+    await serve()
+    scope.cancel()
 
 
 class Failure(click.ClickException):

@@ -44,8 +44,8 @@ def run_until_interrupted(main: Callable[[], Awaitable[T]]) -> T:
 
 
 async def cancel_on_interrupt(scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
-    """Cancel once, then leave the signal to trio again."""
-    with trio.open_signal_receiver(signal.SIGINT) as signals:
+    """Cancel once, at Ctrl-C or at a request to end, then leave the signals as they were."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel("interrupted")

@@ -53,7 +53,7 @@ class VenueProcess:
         """What is run."""
         command = [sys.executable, "-m", "loadsim", "venue", "--port", str(port)]
         command += ["--seed", str(self._seed), "--state", str(self._state)]
-        return [*command, "--ping-interval-ms", str(PING_INTERVAL_MS)]
+        return [*command, "--ping-interval-ms", str(PING_INTERVAL_MS), "--until-eof"]
 
     async def start(self) -> None:
         """Start it and wait until it serves; cancelling leaves a process for `stop`.
@@ -61,8 +61,9 @@ class VenueProcess:
         Raises:
             PotrioError: it did not come up.
         """
+        # The pipe to its standard input closes with us, however we end: then the venue ends too.
         self._process = await trio.lowlevel.open_process(
-            self.command(self.port if self.url else 0), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+            self.command(self.port if self.url else 0), stdout=subprocess.PIPE, stdin=subprocess.PIPE
         )
         self.starts += 1
         with trio.move_on_after(START_TIMEOUT_S):
@@ -87,18 +88,26 @@ class VenueProcess:
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
+        await self._close_pipes()
 
     async def stop(self) -> None:
         """End it in good order, or by force after a few seconds; cancelling kills it."""
         if self._process is None or self._process.returncode is not None:
             return
-        self._process.terminate()
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_TIMEOUT_S):
-            await self._process.wait()
-            return
-        self._process.kill()
         with trio.CancelScope(shield=True):
-            await self._process.wait()
+            self._process.terminate()
+            with trio.move_on_after(STOP_TIMEOUT_S):
+                await self._process.wait()
+            if self._process.returncode is None:
+                await self.kill()
+            await self._close_pipes()
+
+    async def _close_pipes(self) -> None:
+        """Both ends of a dead process's pipes were ours to hold."""
+        assert self._process is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                await pipe.aclose()
 
     async def stats(self) -> dict[str, Any]:
         """Its own counters (``GET /stats``); cancelling abandons the request.

@@ -14,7 +14,7 @@ import trio
 
 from potrio.actors.connection import LinkSettings
 from potrio.actors.evidence import OrderIntent
-from potrio.actors.keys import MONITOR, ORDER_BOOK, ROUTER
+from potrio.actors.keys import CONNECTION, MONITOR, ORDER_BOOK, ROUTER
 from potrio.actors.link import LinkCounters, LinkPhase
 from potrio.actors.monitor import Fact, Statistics, statistics
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
@@ -383,8 +383,13 @@ class Client:
 
 def report_crash(running: Supervisor, event: Event) -> None:
     """Let the monitor know of crashes and restarts, its own included."""
-    if isinstance(event, ChildCrashed | RestartScheduled):
+    if isinstance(event, RestartScheduled) or (isinstance(event, ChildCrashed) and not expected(event)):
         running.ref(MONITOR).tell(event)
+
+
+def expected(crash: ChildCrashed) -> bool:
+    """Is it the connection saying that the venue cannot be had? It ends the client, but nothing is broken."""
+    return crash.decision == "escalate" and crash.path.endswith(CONNECTION.name)
 
 
 def overflow_gap(dropped: int) -> Tick | Gap:

@@ -97,3 +97,12 @@ async def test_counters_that_are_none(tmp_path, answer):
         with trio.fail_after(10), pytest.raises(PotrioError, match="counters"):
             await venue.stats()
         thread.join(5)
+
+
+async def test_the_venue_ends_with_the_process_that_started_it(tmp_path):
+    async with open_venue_process(tmp_path / "venue.json", seed=1) as venue:
+        assert venue._process is not None
+        assert venue._process.stdin is not None
+        await venue._process.stdin.aclose()  # what the system does for us, however we end
+        with trio.fail_after(10):
+            assert await venue._process.wait() == 0
