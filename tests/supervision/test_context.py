@@ -69,6 +69,21 @@ async def test_D6_every_is_free_of_drift(autojump_clock) -> None:
     assert got == [1, 2, 3, 4, 5]
 
 
+async def test_D6_a_tick_that_comes_late_does_not_shift_the_next(autojump_clock) -> None:
+    got = []
+
+    async def timed(ctx: Context[str]) -> None:
+        ctx.every(1, "tick")
+        async for _ in ctx.inbox:
+            got.append(trio.current_time())
+            if len(got) == 1:
+                autojump_clock.jump(1.25)  # a handler that computes until 2.25, while 2 is due
+
+    async with running(child(timed, id="a", shutdown=0)):
+        await trio.sleep(4.5)
+    assert got == [1, 2.25, 3, 4]
+
+
 async def test_D6_every_never_queues_a_second_copy(autojump_clock) -> None:
     got = []
 

@@ -99,6 +99,7 @@ async def test_A2_restart_kind_and_exit(restart: str, how: str, autojump_clock) 
 
 @pytest.mark.shuffled
 async def test_A2_temporary_bystander_is_stopped_and_not_restarted() -> None:
+    log = []
     tree = supervisor(
         *children("a"),
         child(quiet, id="t", restart="temporary"),
@@ -107,13 +108,17 @@ async def test_A2_temporary_bystander_is_stopped_and_not_restarted() -> None:
         strategy="one_for_all",
         backoff=NOW,
     )
-    async with open_supervisor(tree) as sup:
+    async with open_supervisor(tree, observers=[log.append]) as sup:
+        log.clear()
         bystander = sup.ref("t")
         sup.ref("a").tell("crash")
         assert (await bystander.join()).kind == "shutdown"
         await sup.ref("b").wait_ready()
         await trio.sleep(1)
         assert incarnations(sup) == {"a": 2, "b": 2}
+        told = {event.path[-1]: event.for_good for event in log if isinstance(event, ChildStopping)}
+        assert told == {"b": False, "t": True}, "for the bystander it is the end, and it is told so"
+        assert [event.group for event in log if isinstance(event, RestartScheduled)] == [("a", "b")]
 
 
 async def test_A14_a_permanent_child_that_returns_is_an_early_exit(autojump_clock) -> None:
