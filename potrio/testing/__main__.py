@@ -6,6 +6,7 @@ one line on standard error.
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import partial
 
@@ -33,16 +34,34 @@ def ws_echo(host: str, port: int) -> None:
 
     Prints one line when it serves: ws-echo ready ws://HOST:PORT
     """
-    trio.run(partial(serve_echo, port, host, task_status=_Ready()))
+    trio.run(_serve_until_interrupted, port, host)
+
+
+async def _serve_until_interrupted(port: int, host: str) -> None:
+    # Signals are awaited, since a KeyboardInterrupt may strike in the middle of the closing of a connection.
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(_serve, port, host))
+            async for _ in signals:
+                nursery.cancel_scope.cancel()
+
+
+async def _serve(port: int, host: str, *, task_status: trio.TaskStatus[None]) -> None:
+    ready = _Ready(task_status)
+    await serve_echo(port, host, task_status=ready)
 
 
 class _Ready(trio.TaskStatus[list[trio.SocketListener]]):
-    """Prints where the server listens."""
+    """Prints where the server listens, and passes on that it does."""
+
+    def __init__(self, outer: trio.TaskStatus[None]) -> None:
+        self._outer = outer
 
     def started(self, value: list[trio.SocketListener] | None = None) -> None:
         assert value, "a server listens somewhere"
         host, port = value[0].socket.getsockname()[:2]
         click.echo(f"ws-echo ready ws://{f'[{host}]' if ':' in host else host}:{port}")
+        self._outer.started()
 
 
 @cli.command("ws-echo-client")
@@ -70,13 +89,21 @@ def main(arguments: list[str] | None = None) -> int:
     except click.Abort:
         return 0  # click's word for an interrupt
     except BaseExceptionGroup as group:
-        if group.split(KeyboardInterrupt)[1] is not None:
+        interrupt, rest = group.split(KeyboardInterrupt)
+        failed = None if rest is None else rest.exceptions[0]
+        if interrupt is not None and rest is None:
+            return 0
+        if not isinstance(failed, PotrioError | OSError):
             raise
-        return 0
+        return _fail(failed)
     except (PotrioError, OSError) as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return 2 if isinstance(error, ConfigError | OSError) else 1
+        return _fail(error)
     return 0
+
+
+def _fail(error: PotrioError | OSError) -> int:
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return 2 if isinstance(error, ConfigError | OSError) else 1
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("potrio/transport/trio_ws.py", "trio.open_nursery"): "trio-websocket wants one for its reader",
     ("potrio/supervision/engine.py", "trio.open_nursery"): "one for each supervisor",
     ("potrio/supervision/opening.py", "trio.open_nursery"): "the root, under the embedding program",
+    ("potrio/testing/__main__.py", "trio.open_nursery"): "a program's own: the server and its signals",
     ("loadsim/cli.py", "trio.open_nursery"): "a program's own: the server and its signals",
     (
         "loadsim/venue/connection.py",
