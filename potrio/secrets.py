@@ -1,12 +1,20 @@
-"""A value that must never be seen: `Secret` cannot be printed, logged, pickled or encoded by accident."""
+"""A value that must never be seen: `Secret` cannot be printed, logged, pickled or encoded by accident.
+
+What others say may repeat it all the same: a server that quotes it, a traceback whose frames had it in their hands.
+`redact` takes it out of a text, `redact_error` out of an error and all that hangs on it.
+"""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "redact", "redact_error"]
+
+RUN_MIN: Final = 12
+"""Characters in a row that a text shares with a secret before they are taken for a part of it: fewer than any part of a
+session that is of use, more than ``session_id`` and most addresses, which live sessions hold too."""
 
 
 class Secret:
@@ -57,3 +65,63 @@ class Secret:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
         return self
+
+
+def redact(text: str, secret: Secret) -> str:
+    """Put ``***`` for each part of the secret in a text: all runs of `RUN_MIN` or more characters that both have.
+
+    So it is found cut off, escaped (runs between the escapes) and inside other text. Time grows with both lengths.
+    """
+    value = secret.reveal()
+    if not value:
+        return text
+    size = min(RUN_MIN, len(value))
+    windows = {value[i : i + size] for i in range(len(value) - size + 1)}
+    shown: list[str] = []
+    end = 0  # of what is the secret's
+    for i, char in enumerate(text):
+        if text[i : i + size] in windows:
+            if i >= end:
+                shown.append("***")
+            end = i + size
+        if i >= end:
+            shown.append(char)
+    return "".join(shown)
+
+
+def redact_error(error: BaseException, secret: Secret) -> None:
+    """Take a secret out of an error, its causes, its contexts and the members of groups, in place.
+
+    Their texts are redacted; their tracebacks are dropped, as those lead to frames, and frames to local variables:
+    of this side, which held what was being sent, and of whatever read what the peer had to say.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        if (args := _redacted(one.args, secret)) != one.args:
+            one.args = args
+        values = vars(one)  # notes among them
+        values.update({name: _redacted(value, secret) for name, value in values.items()})
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+
+
+def _redacted(value: Any, secret: Secret) -> Any:
+    """Redact the texts in a plain value; anything else is given back as it is."""
+    match value:
+        case str():
+            return redact(value, secret)
+        case bytes() | bytearray():
+            return redact(value.decode("latin-1"), secret).encode("latin-1")
+        case list():
+            return [_redacted(item, secret) for item in value]
+        case tuple():
+            return tuple(_redacted(item, secret) for item in value)
+        case _:
+            return value

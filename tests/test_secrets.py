@@ -12,8 +12,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from potrio.secrets import Secret
+from potrio.errors import ConnectionBroken, HandshakeFailed
+from potrio.secrets import Secret, redact, redact_error
 
 CANARY = "canary-5f1e-token"
 
@@ -101,3 +104,90 @@ def test_equality_and_hash_are_of_the_value() -> None:
 def test_truth_says_whether_there_is_one() -> None:
     assert Secret("a")
     assert not Secret("")
+
+
+# --- what others say -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("nothing of it", "nothing of it"),
+        (CANARY, "***"),
+        (f"bad session {CANARY}, sorry", "bad session ***, sorry"),
+        (f"{CANARY}{CANARY}", "******"),
+        (f"{CANARY}, {CANARY}", "***, ***"),
+        (f"<{CANARY[:12]}...", "<***..."),
+        (f"...{CANARY[4:]}>", "...***>"),
+        (f"{CANARY[:11]} is too little to be of use", f"{CANARY[:11]} is too little to be of use"),
+    ],
+)
+def test_its_parts_are_taken_out_of_a_text(text: str, expected: str) -> None:
+    assert redact(text, Secret(CANARY)) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("short", "a *** one"), ("", "a short one")])
+def test_a_short_secret_is_found_whole(value: str, expected: str) -> None:
+    assert redact("a short one", Secret(value)) == expected
+
+
+@given(
+    secret=st.text("abc", max_size=30),
+    before=st.text("abc ", max_size=20),
+    after=st.text("abc ", max_size=20),
+)
+def test_property_no_part_of_use_is_left_and_other_text_is_kept(secret: str, before: str, after: str) -> None:
+    text = redact(f"{before}{secret}{after}", Secret(secret))
+    size = min(12, len(secret))
+    assert not size or not any(secret[i : i + size] in text for i in range(len(secret) - size + 1))
+    assert redact("your only query", Secret(secret)) == "your only query"
+
+
+def leaking_error() -> HandshakeFailed:
+    """An error with the token in every place an error has."""
+
+    def fail(token: str) -> None:
+        raise ValueError(f"no {token}", [token], token.encode())
+
+    token = CANARY
+    try:
+        try:
+            fail(token)
+        except ValueError as error:
+            raise ConnectionBroken(f"closed: {token}") from error
+    except ConnectionBroken as error:
+        failure = HandshakeFailed("server", f"it said {token}", "auth")
+        failure.__cause__ = ExceptionGroup("several", [error])
+        failure.__context__ = failure
+        failure.add_note(f"then: {token}")
+    return failure
+
+
+def test_an_error_and_all_that_hangs_on_it_forget() -> None:
+    assert CANARY in shown_with_locals(leaking_error()), "the search finds it"
+    error = leaking_error()
+
+    redact_error(error, Secret(CANARY))
+
+    assert CANARY not in shown_with_locals(error)
+    assert (error.target, error.reason, error.stage) == ("server", "it said ***", "auth")
+    assert error.args == ("server", "it said ***", "auth")
+    assert isinstance(error.__cause__, ExceptionGroup)
+    broken = error.__cause__.exceptions[0]
+    assert str(broken) == "closed: ***"
+    assert isinstance(broken.__cause__, ValueError)
+    assert broken.__cause__.args == ("no ***", ["***"], b"***")
+
+
+def test_an_error_without_the_secret_keeps_its_words() -> None:
+    error = OSError(104, "Connection reset by peer")
+
+    redact_error(error, Secret(CANARY))
+
+    assert (error.errno, str(error)) == (104, "[Errno 104] Connection reset by peer")
+
+
+def shown_with_locals(error: BaseException) -> str:
+    """A traceback with captured locals."""
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())

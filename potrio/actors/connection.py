@@ -39,15 +39,10 @@ from potrio.errors import (
     ConfigError,
     ConnectionBroken,
     ConnectTimeout,
+    LocalProtocolError,
     PotrioError,
 )
-from potrio.limits import (
-    CLOSE_TIMEOUT,
-    HANDSHAKE_TIMEOUT,
-    RECONNECT_BASE,
-    RECONNECT_CAP,
-    RECONNECT_STABLE,
-)
+from potrio.limits import CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, RECONNECT_BASE, RECONNECT_CAP, RECONNECT_STABLE
 from potrio.protocol.client_session import ClientSession
 from potrio.protocol.events import (
     Authenticated,
@@ -61,6 +56,7 @@ from potrio.protocol.events import (
 from potrio.protocol.regions import Region
 from potrio.protocol.ssid import Ssid
 from potrio.seam import Seam
+from potrio.secrets import redact_error
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.context import Context
 from potrio.transport.base import Transport, TransportKind
@@ -187,7 +183,11 @@ class _Driver:
         self.outgoing.set()
 
     def lose(self, reason: PotrioError) -> None:
-        """There is no link any more: from this moment nothing is taken for it. The first reason given is reported."""
+        """There is no link any more: from this moment nothing is taken for it. The first reason given is reported.
+
+        Every error of a connection comes through here before anybody sees it, and leaves without the token (P8).
+        """
+        redact_error(reason, self.settings.ssid.session)
         if self.loss is None:
             self.loss = reason
         if self.link.ready:
@@ -233,9 +233,8 @@ class _Driver:
                 actor.cancel(str(lost))
                 return
             self.link.enter(LinkPhase.CONNECTING if first else LinkPhase.RECONNECTING, now)
-            if (
-                failures and not first
-            ):  # the first try after a stable link is at once; so is the very first round
+            # The first try after a stable link is at once; so is the very first round.
+            if failures and not first:
                 await trio.sleep(RECONNECT.delay(failures, self.generator))
 
     async def one_connection(self, region: Region) -> PotrioError:
@@ -281,10 +280,9 @@ class _Driver:
             nursery.start_soon(self.write, transport, self.session)
             await self.read(transport, self.session)
             nursery.cancel_scope.cancel("the session has ended")
-        last_words = self.session.messages_to_send()
-        if last_words:
+        if self.session.has_output:
             with trio.move_on_after(CLOSE_TIMEOUT / 2):
-                await self.send(transport, last_words)
+                await self.send(transport, self.session)
 
     async def read(self, transport: Transport, session: ClientSession) -> None:
         """Feed what comes to the session and what it says to the router, one message per read."""
@@ -326,8 +324,12 @@ class _Driver:
                 case Connected():
                     self.stage = "auth"
                     self.link.enter(LinkPhase.AUTHENTICATING, self.seam.now())
-                    session.authenticate(self.settings.ssid.auth_payload().reveal())
-                    self.outbox.names["auth"] += 1
+                    try:  # it may be larger than the venue takes, or the venue has left in the same read
+                        session.authenticate(self.settings.ssid.auth_payload().reveal())
+                        self.outbox.names["auth"] += 1
+                    except LocalProtocolError as error:
+                        session.receive_close(error)
+                        ended = session.close_exc
                 case Authenticated():
                     received["successauth"] += 1
                     self.scope.deadline = math.inf
@@ -347,17 +349,26 @@ class _Driver:
             self.outgoing = trio.Event()
             if self.link.ready and self.leaving is None:
                 self.outbox.load(session, self.link.epoch)
-            messages = session.messages_to_send()
-            if messages:
+            if session.has_output:
                 try:
-                    await self.send(transport, messages)
+                    await self.send(transport, session)
                 except PotrioError as error:
-                    self.drop(error)
+                    session.receive_close(error)  # it knows how far it had come, and types the error by that
+                    self.drop(session.close_exc or error)
                     return
             if self.leaving is not None and not session.has_output:
                 self.leaving.set()
 
-    async def send(self, transport: Transport, messages: list[Any]) -> None:
+    async def send(self, transport: Transport, session: ClientSession) -> None:
+        """Write what the session has queued. What goes wrong forgets the frames that had the authentication (P8)."""
+        try:
+            await self.put(transport, session.messages_to_send())
+        except BaseException as error:
+            if self.ready_at is None:
+                redact_error(error, self.settings.ssid.session)
+            raise
+
+    async def put(self, transport: Transport, messages: list[Any]) -> None:
         """Write, and count what was written."""
         names = self.outbox.taken()
         await transport.send(messages)

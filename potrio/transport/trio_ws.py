@@ -6,6 +6,7 @@ hanging: nothing here waits longer than the close timeout once the connection ha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn, cast
@@ -26,6 +27,12 @@ from potrio.transport.upgrade import not_a_handshake
 from potrio.transport.ws_guard import GuardedStream, Reader
 
 __all__ = ["TrioWebSocketTransport", "open_trio_websocket"]
+
+# At DEBUG the library writes down URLs and the words of Close frames, in which a server may repeat the token (P8).
+# Who wants that must ask this logger for it by name; a root logger at DEBUG does not.
+_LIBRARY_LOG = logging.getLogger("trio-websocket")
+if _LIBRARY_LOG.level == logging.NOTSET:
+    _LIBRARY_LOG.setLevel(logging.INFO)
 
 
 class TrioWebSocketTransport:

@@ -151,8 +151,8 @@ async def test_several_exceptions_at_once_are_not_grouped(autojump_clock):
             await fail()
 
 
-async def test_the_librarys_log_shows_neither_url_nor_messages(caplog):
-    caplog.set_level(logging.DEBUG)
+async def talk_and_close(words: str) -> None:
+    """Exchange messages with a server, which says some words in its Close frame."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         servers = []
@@ -162,7 +162,23 @@ async def test_the_librarys_log_shows_neither_url_nor_messages(caplog):
             await servers[0].receive()
             await servers[0].send(["canary"])
             await transport.receive()
-            nursery.start_soon(servers[0].aclose)
+            nursery.start_soon(servers[0].aclose, 1008, words)
+            with pytest.raises(ConnectionBroken, match="code 1008"):
+                await transport.receive()
+
+
+async def test_the_library_writes_no_log_that_nobody_asked_for_by_name(caplog):
+    """At DEBUG it would write down the words of the Close frame."""
+    caplog.set_level(logging.DEBUG)
+    await talk_and_close("bad session canary")
+
+    assert "trio-websocket" not in {record.name for record in caplog.records}
+    assert "canary" not in caplog.text
+
+
+async def test_the_librarys_log_if_asked_for_shows_neither_headers_nor_messages(caplog):
+    caplog.set_level(logging.DEBUG, logger="trio-websocket")
+    await talk_and_close("bye")
 
     assert "trio-websocket" in {record.name for record in caplog.records}
     assert "canary" not in caplog.text
