@@ -34,8 +34,8 @@ CONNECT_TIMEOUT_S: Final = 1.0
 class Echo:
     """Sends everything back: Engine.IO messages, and the events the Socket.IO suite knows."""
 
-    def received(self, connection: Connection, event: SessionEvent) -> None:
-        """Answer one event."""
+    def received(self, connection: Connection, event: SessionEvent) -> tuple[()]:
+        """Answer one event, in one step."""
         session = connection.session
         match event:
             case MessageReceived(data):
@@ -55,6 +55,7 @@ class Echo:
             case _:
                 pass
         connection.flush_session()
+        return ()
 
     def opened(self, connection: Connection) -> None:
         """Nothing is kept of a connection."""

@@ -3,12 +3,15 @@
 Two tasks: one reads, one writes whatever waits at a wake-up in a single write and keeps the deadlines. Nothing else
 ever waits for a client: who has something to say queues it, and a client that does not read until the queue is full
 is closed with 1013. What the session's events mean is the business of an `Application`.
+
+One client's questions never cost the others more than a moment: the reader works in slices and lets everybody run
+between them, it waits for the writer while much is queued, and it stops at once when the connection is being ended.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -35,6 +38,16 @@ __all__ = ["Application", "Connection"]
 NO_EVENT: Final = ""
 """The name under which packets of the session itself are queued."""
 
+SLICE_S: Final = 0.001
+"""Work for one client until the others have their turn."""
+
+MESSAGES_AT_ONCE: Final = 32
+"""Messages decoded in one go: one read can bring thousands of small ones."""
+
+PATIENCE_S: Final = 1.0
+"""How long the next question waits for a client to read the answers to the last; then it is served all the same, which
+fills the queue of a client that does not read."""
+
 GOING_AWAY: Final = 1001
 TRY_AGAIN_LATER: Final = 1013
 
@@ -45,8 +58,13 @@ class Application(Protocol):
     def opened(self, connection: Connection) -> None:
         """A client is there; its session has queued its first packet."""
 
-    def received(self, connection: Connection, event: SessionEvent) -> None:
-        """Something came; `Closed` is never among it."""
+    def received(self, connection: Connection, event: SessionEvent) -> Iterable[None]:
+        """Something came; `Closed` is never among it.
+
+        Returns:
+            the steps of the work, to be gone through; each is short, and others may run between two of them. The
+            rest of the steps are left out when the connection is being ended.
+        """
 
     def closed(self, connection: Connection) -> None:
         """The client is gone; called exactly once for each `opened`."""
@@ -101,6 +119,9 @@ class Connection:
         self._outbound_messages = 0
         self._outbound_bytes = 0
         self._wake = trio.Event()
+        self._taken = trio.Event()
+        self._is_patient = True
+        self._slice_ends = -math.inf
         self._sleeps_until = math.inf
         self._scope = trio.CancelScope()
         self._flushing = False
@@ -157,7 +178,12 @@ class Connection:
                 if self._silent:
                     await trio.sleep_forever()
                 self._stats.received(messages)
-                self._take(self.session.receive_messages(messages, self._seam.now()))
+                self._slice_ends = self._seam.now() + SLICE_S
+                for start in range(0, len(messages), MESSAGES_AT_ONCE):
+                    if self._is_ending:
+                        break
+                    some = messages[start : start + MESSAGES_AT_ONCE]
+                    await self._take(self.session.receive_messages(some, self._seam.now()))
         except (ConnectionClosed, RemoteProtocolError) as error:
             self._lost(error)
 
@@ -184,6 +210,9 @@ class Connection:
             await trio.sleep(self.drain_delay_s)
         waiting, self._outbound = self._outbound, []
         self._outbound_messages = self._outbound_bytes = 0
+        self._taken.set()
+        self._taken = trio.Event()
+        self._is_patient = True
         if not waiting:
             return
         await self._transport.send([message for _, messages in waiting for message in messages])
@@ -197,7 +226,10 @@ class Connection:
         if not self._silent:
             deadline = self.session.next_deadline()
             if deadline is not None and deadline <= now:
-                self._take(self.session.handle_deadline(now))
+                for event in self.session.handle_deadline(now):
+                    assert isinstance(event, Closed), "time brings nothing but the end"
+                    self._session_closed(event.error)
+                self.flush_session()
         own = self._application.deadline(self)
         if own is not None and own <= now and not self._flushing:
             self._application.due(self, now)
@@ -211,16 +243,42 @@ class Connection:
 
     # --- in ---
 
-    def _take(self, events: Sequence[SessionEvent]) -> None:
+    async def _take(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
+            if self._is_ending:
+                break
             if isinstance(event, Closed):
                 self._session_closed(event.error)
-            elif not self._flushing and not self._dropped:
-                self._application.received(self, event)
+                break
+            for _ in self._application.received(self, event):
+                await self._breathe()
+                if self._is_ending:
+                    break
+            await self._breathe()
         self.flush_session()
         deadline = self.session.next_deadline()
         if deadline is not None and deadline < self._sleeps_until:
             self._wake.set()  # a pong brings the next ping nearer
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._flushing or self._silent or self._scope.cancel_called
+
+    async def _breathe(self) -> None:
+        """Let the others run when a slice is over, and the writer first where half of what may wait does."""
+        if self._is_patient and self._is_half_full:
+            with trio.move_on_after(PATIENCE_S) as scope:
+                await self._taken.wait()
+            self._is_patient = not scope.cancelled_caught
+        elif self._seam.now() >= self._slice_ends:
+            await trio.lowlevel.checkpoint()
+        else:
+            return
+        self._slice_ends = self._seam.now() + SLICE_S
+
+    @property
+    def _is_half_full(self) -> bool:
+        return 2 * self._outbound_messages > self._messages_max or 2 * self._outbound_bytes > self._bytes_max
 
     def _session_closed(self, error: PotrioError | None) -> None:
         match error:

@@ -6,7 +6,7 @@ Pure: no connection, no clock, no task. It knows accounts, market and orders; co
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Final
 
@@ -14,7 +14,13 @@ from loadsim.venue import reply as replies
 from loadsim.venue.accounts import AccountKey
 from loadsim.venue.config import VenueConfig
 from loadsim.venue.deals import Book, Refusal
-from loadsim.venue.history import change_symbol, history_name, load_history_period
+from loadsim.venue.history import (
+    change_symbol,
+    history_name,
+    load_history_period,
+    prepare_change_symbol,
+    prepare_load_history_period,
+)
 from loadsim.venue.market import Market
 from loadsim.venue.orders import OrderDesk
 from loadsim.venue.pending import PendingBook
@@ -215,6 +221,27 @@ class Desk:
             visitor.unwatch(symbol)
         return []
 
+    def prepare(
+        self, visitor: Visitor, event: str, payload: bytes, now: float, unix_now: float
+    ) -> Iterator[None]:
+        """Do what is long in the answer to an event beforehand, in short steps: `handle` is quick then.
+
+        The arguments are those of `handle`, ``now`` in seconds.
+        """
+        match event:
+            case "changeSymbol":
+                change = read(ChangeSymbol, payload)
+                if change is not None:
+                    yield from prepare_change_symbol(self._market, change, now, self._config.market)
+            case "loadHistoryPeriod":
+                load = read(LoadHistoryPeriod, payload)
+                if load is not None:
+                    yield from prepare_load_history_period(
+                        self._market, load, now, fast=visitor.fast, unix_now=self._lenient(unix_now)
+                    )
+            case _:
+                pass
+
     def _history(
         self, visitor: Visitor, event: str, payload: bytes, now: float, unix_now: float
     ) -> list[Reply]:
@@ -231,11 +258,15 @@ class Desk:
             load = read(LoadHistoryPeriod, payload)
             if load is None:
                 return []
-            lenient = unix_now if self._config.lenient_time else None
-            answer = load_history_period(self._market, load, now, fast=visitor.fast, unix_now=lenient)
+            answer = load_history_period(
+                self._market, load, now, fast=visitor.fast, unix_now=self._lenient(unix_now)
+            )
         if answer is None:
             return []
         return [reply(visitor.key, history_name(event, fast=visitor.fast), answer)]
+
+    def _lenient(self, unix_now: float) -> float | None:
+        return unix_now if self._config.lenient_time else None
 
 
 def _uid(uid: int | str | None) -> int | None:

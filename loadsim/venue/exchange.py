@@ -6,7 +6,7 @@ indexes, by account and by asset, say who hears what. Every broadcast is encoded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -32,6 +32,10 @@ from potrio.protocol.state import SessionState
 __all__ = ["Exchange"]
 
 POLICY_VIOLATION: Final = 1008
+HISTORY_STEP_COST: Final = 0.1
+"""What a step of drawing history (`history.py`) costs of a connection's budget of events: a page of 150 candles is as
+much as 15 events, so that the default budget is used up before one client has half of a processor for itself."""
+
 PING_PACKET: Final = "2"
 REJECTION_LINGER_S: Final = 0.1
 """From `41` to the Close frame. A client that meets both in one read may take the rejection for a broken connection
@@ -119,16 +123,16 @@ class Exchange:
         else:
             connection.close("no_ps", 1000, "")
 
-    def received(self, connection: Connection, event: SessionEvent) -> None:
-        """Take one event of a session."""
+    def received(self, connection: Connection, event: SessionEvent) -> Iterator[None]:
+        """Take one event of a session, in short steps."""
         match event:
             case Connected():
                 self._send(connection, "updateAssets", (header("updateAssets"), self._current_table()))
             case AuthRequested():
                 self.stats.events_received.count("auth")
-                self._authenticate(connection, event.payload)
+                yield from self._authenticate(connection, event.payload)
             case EventReceived():
-                self._event(connection, event)
+                yield from self._event(connection, event)
             case Disconnected():
                 connection.close("client")
             case _:
@@ -136,7 +140,7 @@ class Exchange:
 
     # --- in ---
 
-    def _authenticate(self, connection: Connection, payload: bytes) -> None:
+    def _authenticate(self, connection: Connection, payload: bytes) -> Iterator[None]:
         session = connection.session
         assert isinstance(session, ServerSession), "the venue speaks Socket.IO"
         uid = self.desk.uid_of(payload)
@@ -166,14 +170,12 @@ class Exchange:
         connection.send_from_session("successauth")
         self.deliver(welcome, connection)
         for event in replayed:
-            self.received(connection, event)
+            yield from self.received(connection, event)
 
-    def _event(self, connection: Connection, event: EventReceived) -> None:
+    def _event(self, connection: Connection, event: EventReceived) -> Iterator[None]:
         seat = self._seats[connection]
         self.stats.events_received.count(event.name)
-        if not seat.allow(self._clock.now()):
-            self.stats.violations.count("too many events")
-            connection.close("violation", POLICY_VIOLATION, "too many events")
+        if not self._allow(connection, seat):
             return
         if event.name in ("ps", "ping-server"):
             self.stats.ps_received += 1
@@ -189,6 +191,13 @@ class Exchange:
                 return
             if fault.kind is FaultKind.REFUSE:
                 refuse = fault.error
+        asked_at = self._clock.stamp()
+        for _ in self.desk.prepare(visitor, event.name, event.payload, asked_at, self._clock.unix()):
+            if not self._allow(connection, seat, HISTORY_STEP_COST):
+                return
+            yield
+        if seat.visitor is not visitor:
+            return  # logged out between two steps
         before = visitor.streams
         unix, stamp_ms = self._clock.unix(), self._clock.stamp_ms()
         said = self.desk.handle(visitor, event.name, event.payload, stamp_ms, unix, refuse)
@@ -196,6 +205,14 @@ class Exchange:
             self._rewatch(connection, before, visitor.streams)
         self.deliver(said, connection)
         self.changed()
+
+    def _allow(self, connection: Connection, seat: Seat, cost: float = 1.0) -> bool:
+        """Take from the budget of a connection; close it where that is used up."""
+        if seat.allow(self._clock.now(), cost):
+            return True
+        self.stats.violations.count("too many events")
+        connection.close("violation", POLICY_VIOLATION, "too many events")
+        return False
 
     def _rewatch(self, connection: Connection, before: Iterable[str], after: Iterable[str]) -> None:
         for symbol in before:

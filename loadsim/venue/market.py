@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from loadsim.venue.assets import ASSETS, AssetRow, VenueAsset, row_of
 from loadsim.venue.path import LEAF_S, LEVELS_S, Path, Walk
@@ -21,6 +22,9 @@ LEAF_MS = LEAF_S * 1000
 SLOT_LEVEL = LEVELS_S.index(SLOT_S)
 CLOSED_SLOTS_MAX = 14 * 86_400 // SLOT_S
 """No asset of ours is closed for two weeks."""
+
+CACHE_CANDLES: Final = 16_384
+"""Whole candles kept in memory, for all assets together: about 4 MB when full. A page of history is up to 1 500."""
 
 
 class TickRow(NamedTuple):
@@ -85,6 +89,8 @@ class Market:
         self._payout_period_s = payout_period_s
         self._walks: dict[str, Walk] = {asset.symbol: asset.walk(volatility) for asset in assets}
         self._scales = {asset.symbol: 10**asset.digits for asset in assets}
+        self._whole_candle = lru_cache(CACHE_CANDLES)(self._draw_candle)
+        self._table = lru_cache(2)(self._draw_table)
 
     # --- the asset table ---
 
@@ -100,10 +106,13 @@ class Market:
 
     def table(self, stamp: float) -> list[AssetRow]:
         """Return all rows of `updateAssets` as they read now."""
-        return [
+        return list(self._table(self.table_ends(stamp) - 1))
+
+    def _draw_table(self, stamp: int) -> tuple[AssetRow, ...]:
+        return tuple(
             row_of(asset, seed=self._seed, stamp=stamp, payout_period_s=self._payout_period_s)
             for asset in self.assets.values()
-        ]
+        )
 
     def table_ends(self, stamp: float) -> int:
         """Return the stamp until which the table stays as it is now, at least."""
@@ -166,6 +175,15 @@ class Market:
             start: its stamp.
             end: look at the candle as it was then; None for the whole of it.
         """
+        return (
+            self._whole_candle(symbol, period_s, start)
+            if end is None
+            else self._draw_candle(symbol, period_s, start, end)
+        )
+
+    def _draw_candle(
+        self, symbol: str, period_s: int, start: int, end: float | None = None
+    ) -> CandleRow | None:
         bar = Bar()
         begin_ms = max(start, self.history_start) * 1000
         until_ms = (start + period_s) * 1000

@@ -166,6 +166,7 @@ class Path:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._day = lru_cache(CACHE_SPANS)(self._draw_day)
         self._parts = lru_cache(CACHE_SPANS)(self._draw_parts)
         self._leaf = lru_cache(CACHE_SPANS)(self._draw_leaf)
 
@@ -194,7 +195,7 @@ class Path:
         noise = Noise(self._seed, walk.key, len(LEVELS_S), index)
         return tuple((start_ms + after_ms, points) for after_ms, points in leaf_ticks(span, noise))
 
-    def _day(self, walk: Walk, index: int) -> Span:
+    def _draw_day(self, walk: Walk, index: int) -> Span:
         first = self._day_start(walk, index)
         noise = Noise(self._seed, walk.key, 0, index, 1)
         last = max(1, self._day_start(walk, index + 1) + round(self._tick_points(walk) * noise.normal()))

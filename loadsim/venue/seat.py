@@ -48,12 +48,12 @@ class Seat:
         self.visitor = None
         self._login_by = now + self._auth_timeout_s
 
-    def allow(self, now: float) -> bool:
-        """Take one event from the budget (a token bucket); False if there is none left."""
+    def allow(self, now: float, cost: float = 1.0) -> bool:
+        """Take one event, or work that costs as much, from the budget (a token bucket); False if it is used up."""
         full = self._budget * BURST_S
         self._allowance = min(full, self._allowance + (now - self._asked) * self._budget)
         self._asked = now
-        if self._allowance < 1:
+        if self._allowance < cost:
             return False
-        self._allowance -= 1
+        self._allowance -= cost
         return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from loadsim.venue.connection import Connection
+from loadsim.venue.connection import MESSAGES_AT_ONCE, SLICE_S, Connection
 from loadsim.venue.stats import Stats
 from potrio.errors import ConnectionClosed
 from potrio.protocol.engineio import Handshake
@@ -29,9 +31,13 @@ class Recorder:
     def opened(self, connection: Connection) -> None:
         self.heard.append("opened")
 
-    def received(self, connection: Connection, event: SessionEvent) -> None:
+    def received(self, connection: Connection, event: SessionEvent) -> Iterable[None]:
         assert isinstance(event, MessageReceived)
         self.heard.append(event.data)
+        return self.work(connection)
+
+    def work(self, connection: Connection) -> Iterable[None]:
+        return ()
 
     def closed(self, connection: Connection) -> None:
         self.ended += 1
@@ -52,7 +58,7 @@ class Scene:
     def __init__(self, **limits: Any) -> None:
         self.ours, self.peer = memory_transport_pair(capacity=limits.pop("capacity", 100))
         self.stats = Stats()
-        self.application = Recorder()
+        self.application: Recorder = Recorder()
         self.stream, self.far_end = trio.testing.memory_stream_pair()
         self.connection = Connection(
             1,
@@ -196,3 +202,115 @@ async def test_a_breach_of_the_rules_is_counted(
     await trio.sleep(0.1)
     assert scene.stats.closes == {"violation": 1}
     assert sum(scene.stats.violations.values()) == 1
+
+
+# --- fairness: one client's questions do not cost the others more than a moment ---------------------------------------
+
+
+class Worker(Recorder):
+    """Every event is ten steps of a quarter of a slice each; `done` counts them."""
+
+    def __init__(self, clock: trio.testing.MockClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.done = 0
+
+    def work(self, connection: Connection) -> Iterable[None]:
+        for _ in range(10):
+            self.clock.jump(SLICE_S / 4)
+            self.done += 1
+            yield
+
+
+async def test_others_run_after_each_slice_of_work(
+    mock_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    scene = Scene()
+    scene.application = scene.connection._application = Worker(mock_clock)
+    nursery.start_soon(scene.connection.run)
+    await scene.peer.send(["4ask"] * 200)
+    seen = [0]
+    while seen[-1] < 2000:
+        await trio.lowlevel.checkpoint()  # the canary: runnable all the time
+        seen.append(scene.application.done)
+    assert max(b - a for a, b in pairwise(seen)) <= 12, (
+        "a slice is five steps; two can meet in the order of one batch"
+    )
+    await scene.peer.aclose()
+
+
+async def test_work_stops_when_the_connection_is_being_ended(
+    mock_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    for end, allowed in (("drop", 25), ("close", 25), ("fall_silent", 25)):
+        scene = Scene()
+        worker = scene.application = scene.connection._application = Worker(mock_clock)
+        nursery.start_soon(scene.connection.run)
+        await scene.peer.send(["4ask"] * 200)
+        while worker.done < 15:
+            await trio.lowlevel.checkpoint()
+        getattr(scene.connection, end)(*(("over",) if end == "close" else ()))
+        await trio.testing.wait_all_tasks_blocked()
+        assert worker.done < allowed, end
+        assert worker.heard.count("ask") <= 3, end
+        await scene.peer.aclose()
+
+
+async def test_nothing_more_is_served_once_too_much_waits(autojump_clock: Any, nursery: trio.Nursery) -> None:
+    scene = Scene(capacity=1, messages_max=10)
+
+    def answer(connection: Connection) -> Iterable[None]:
+        connection.send("page", ["4" + "x" * 50])
+        return ()
+
+    scene.application.work = answer  # type: ignore[method-assign]  # this scene's own
+    nursery.start_soon(scene.connection.run)
+    await trio.sleep(0.1)
+    scene.connection.send("stuck", ["4x"])
+    await trio.sleep(0.1)
+    await scene.peer.send(["4ask"] * 500)
+    await trio.sleep(5)
+    assert scene.stats.closes == {"slow_reader": 1}
+    assert scene.application.heard.count("ask") <= 12
+    await scene.peer.aclose()
+
+
+async def test_the_answers_to_one_write_wait_for_a_client_that_reads(
+    autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    """However many: the next question is served when the answers to the last are on their way."""
+    scene = Scene(capacity=1, messages_max=10)
+
+    def answer(connection: Connection) -> Iterable[None]:
+        connection.send("answer", ["4" + "x" * 50] * 3)
+        return ()
+
+    scene.application.work = answer  # type: ignore[method-assign]  # this scene's own
+    nursery.start_soon(scene.connection.run)
+    got: list[Any] = []
+    nursery.start_soon(reading, scene.peer, got)
+    await scene.peer.send(["4ask"] * 200)
+    await trio.sleep(0.5)
+    assert sum(message.startswith("4x") for message in got) == 600
+    assert scene.stats.connections == 1
+    await scene.peer.aclose()
+
+
+async def test_small_messages_are_decoded_a_few_at_a_time(
+    mock_clock: trio.testing.MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene()
+    sizes: list[int] = []
+    decode = scene.connection.session.receive_messages
+
+    def note(messages: Any, now: float) -> Any:
+        sizes.append(len(messages))
+        return decode(messages, now)
+
+    monkeypatch.setattr(scene.connection.session, "receive_messages", note)
+    nursery.start_soon(scene.connection.run)
+    await scene.peer.send(["4ask"] * 1000)
+    await trio.testing.wait_all_tasks_blocked()
+    assert sum(sizes) == 1000 == scene.application.heard.count("ask")
+    assert max(sizes) == MESSAGES_AT_ONCE
+    await scene.peer.aclose()

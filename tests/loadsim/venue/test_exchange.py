@@ -172,6 +172,46 @@ async def test_too_many_events_end_the_connection(autojump_clock: Any, world: An
         assert venue.stats()["connections"]["closes"] == {"violation": 1}
 
 
+async def test_a_page_of_history_costs_in_proportion_to_its_rows(autojump_clock: Any, world: Any) -> None:
+    page = {"asset": "EURUSD_otc", "index": 1, "time": world.unix + 7200, "offset": 9000, "period": 60}
+    async with world.venue(VenueConfig(events_per_second_max=20)) as venue, world.client(venue) as client:
+        await client.login()
+        for number in range(30):
+            await client.emit("loadHistoryPeriod", page | {"index": number})
+        await client.until_closed()
+        stats = venue.stats()
+        assert stats["violations"] == {"too many events": 1}
+        assert 10 <= stats["events_sent"]["loadHistoryPeriodFast"] <= 13, "200 at once, 16 for each page"
+        assert stats["events_received"]["loadHistoryPeriod"] <= 14
+
+
+async def test_one_client_with_many_questions_does_not_stop_the_others(
+    autojump_clock: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many of one client's questions are answered from another's question to its answer."""
+    page = {"asset": "EURUSD_otc", "index": 1, "time": world.unix + 7200, "offset": 9000, "period": 60}
+    async with world.venue() as venue, world.client(venue) as canary, world.client(venue) as greedy:
+        await canary.login(uid=1)
+        await greedy.login(uid=2)
+        prepare = venue.exchange.desk.prepare
+
+        def working(*arguments: Any) -> Any:
+            for _ in prepare(*arguments):
+                autojump_clock.jump(0.0001)
+                yield
+
+        monkeypatch.setattr(venue.exchange.desk, "prepare", working)
+        answered = venue.exchange.stats.events_received
+        await greedy.send(*["42" + json.dumps(["loadHistoryPeriod", page])] * 100)
+        meanwhile = []
+        while answered.get("loadHistoryPeriod", 0) < 90:
+            before = answered.get("loadHistoryPeriod", 0)
+            await canary.emit("getBalance")
+            await canary.until("successupdateBalance")
+            meanwhile.append(answered.get("loadHistoryPeriod", 0) - before)
+        assert max(meanwhile) <= 3
+
+
 @pytest.mark.parametrize(
     "frame", ["nonsense", b"stray", "42{", '451-["x",{"_placeholder":true,"num":7}]', "4" + "2" * 9]
 )

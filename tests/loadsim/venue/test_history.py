@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from loadsim.venue.config import MarketConfig
-from loadsim.venue.history import change_symbol, history_name, load_history_period
+from loadsim.venue.history import (
+    CANDLE_ROWS_MAX,
+    STEP_TICKS_S,
+    change_symbol,
+    history_name,
+    load_history_period,
+    prepare_change_symbol,
+    prepare_load_history_period,
+)
 from loadsim.venue.market import Market
 from loadsim.venue.requests import ChangeSymbol, LoadHistoryPeriod
 from loadsim.venue.wire import to_json
@@ -197,3 +207,64 @@ def test_names_and_shape_on_the_wire() -> None:
     sent = json.loads(to_json(changed(60)))
     assert all(isinstance(row[0], int) and len(row) == 5 for row in sent["candles"])
     assert all(isinstance(row[0], float) and len(row) == 2 for row in sent["history"])
+
+
+class Drawn:
+    """Counts what is drawn afresh, not told from a cache."""
+
+    def __init__(self, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        path = market._path
+        for name in ("_draw_parts", "_draw_leaf", "_draw_day"):
+            monkeypatch.setattr(
+                path, name.replace("_draw", ""), lru_cache(100_000)(self.counted(getattr(path, name)))
+            )
+
+    def counted(self, draw: Any) -> Any:
+        def drawn(*arguments: Any) -> Any:
+            self.count += 1
+            return draw(*arguments)
+
+        return drawn
+
+
+@pytest.mark.parametrize("asset", ["EURUSD_otc", "#AAPL"])
+@pytest.mark.parametrize(
+    ("period", "offset"), [(60, 1e9), (61, 1e9), (5, 1e9), (86_400, 1e9), (1, 1e9), (60, 0)]
+)
+def test_a_page_is_drawn_in_short_steps_and_then_told_at_once(
+    period: int, offset: float, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(9, history_start=(int(NOW) // 86_400 - 100) * 86_400)
+    drawn = Drawn(market, monkeypatch)
+    request = LoadHistoryPeriod(asset, NOW, offset, period, Raw(b"1"))
+    steps = [drawn.count for _ in prepare_load_history_period(market, request, NOW, fast=True)]
+    assert max((b - a for a, b in pairwise([0, *steps])), default=0) <= 150
+    assert len(steps) <= CANDLE_ROWS_MAX
+    before = drawn.count
+    assert load_history_period(market, request, NOW, fast=True) is not None
+    assert drawn.count == before
+
+
+@pytest.mark.parametrize("asset", ["EURUSD_otc", "#AAPL"])
+@pytest.mark.parametrize("period", [1, 60, 61, 86_399])
+def test_the_answer_to_change_symbol_is_drawn_in_short_steps(
+    period: int, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(9, history_start=(int(NOW) // 86_400 - 100) * 86_400)
+    drawn = Drawn(market, monkeypatch)
+    request = ChangeSymbol(asset, period)
+    steps = [drawn.count for _ in prepare_change_symbol(market, request, NOW, MarketConfig())]
+    assert max((b - a for a, b in pairwise([0, *steps])), default=0) <= 150
+    assert len(steps) <= 3 * 99 + 600 / STEP_TICKS_S
+    before = drawn.count
+    assert change_symbol(market, request, NOW, MarketConfig()) is not None
+    assert drawn.count - before <= 10, "the newest candle, which is not whole, and no more"
+
+
+@pytest.mark.parametrize("asset", ["NOPE", "EURUSD_otc"])
+def test_nothing_is_drawn_for_what_does_not_exist(asset: str) -> None:
+    for period in (0, 86_401) if asset != "NOPE" else (60,):
+        load = LoadHistoryPeriod(asset, NOW, 600, period, Raw(b"1"))
+        assert list(prepare_load_history_period(MARKET, load, NOW, fast=True)) == []
+        assert list(prepare_change_symbol(MARKET, ChangeSymbol(asset, period), NOW, MarketConfig())) == []

@@ -23,3 +23,11 @@ def test_events_are_a_token_bucket() -> None:
     assert sum(seat.allow(0.0) for _ in range(200)) == 100, "ten seconds' worth at once"
     assert sum(seat.allow(0.5) for _ in range(200)) == 5
     assert sum(seat.allow(1000.0) for _ in range(200)) == 100, "and never more is saved up"
+
+
+def test_work_is_weighed() -> None:
+    seat = Seat(0.0, auth_timeout_s=15, budget=1)
+    assert sum(seat.allow(0.0, 0.5) for _ in range(100)) == 20
+    assert not seat.allow(0.0)
+    assert seat.allow(0.5, 0.5)
+    assert not seat.allow(0.5, 0.1)
