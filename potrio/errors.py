@@ -116,7 +116,7 @@ class LimitExceeded(RemoteProtocolError):
 
 
 class PayloadInvalid(RemoteProtocolError):
-    """A known event came with a payload that does not fit it. The text names ``event`` and ``fault``, never the data."""
+    """A known event came with a payload that does not fit. The text names ``event`` and ``fault``, never the data."""
 
     def __init__(self, event: str, fault: str) -> None:
         super().__init__(f"bad payload for {event}: {fault}", 1007)
@@ -161,7 +161,7 @@ class TlsFailed(ConnectError):
 
 
 class UpgradeRejected(ConnectError):
-    """The HTTP upgrade was answered with something else; ``status`` is the HTTP status, or None where it was not HTTP."""
+    """The HTTP upgrade was answered with something else; ``status`` is the HTTP status; None: it was not HTTP."""
 
     stage = "http"
 
