@@ -211,7 +211,8 @@ class Client:
         await self._shared.link.wait_ready()
 
     async def wait_change(self) -> None:
-        """Wait until `phase` changes. Cancelling only stops the waiting."""
+        """Wait until `phase` changes; ClientClosed once the client is closed. Cancelling only stops the waiting."""
+        self._check_open()
         await self._shared.link.wait_change()
 
     async def wait_snapshot(self) -> None:
