@@ -1,7 +1,5 @@
 """potrio: supervised actors on trio, and on them a PocketOption client that never sends an order twice."""
 
-import logging
-
 from potrio.actors.evidence import OrderState
 from potrio.actors.link import LinkPhase
 from potrio.actors.monitor import Statistics
@@ -50,9 +48,6 @@ from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
 
 __version__ = "0.1.0"
-
-# What a library owes its host: to say nothing where nobody listens. Handlers and levels are the host's.
-logging.getLogger("potrio").addHandler(logging.NullHandler())
 
 __all__ = [
     "ActorDead",
