@@ -179,7 +179,7 @@ class _Driver:
         for event in self.session.handle_deadline(self.seam.now()):
             if isinstance(event, Closed):
                 self.drop(event.error or ConnectionBroken("the session ended"))
-        self.link.deadline = self.session.next_deadline()
+        self.link.set_deadline(self.session.next_deadline())
         self.outgoing.set()
 
     def lose(self, reason: PotrioError) -> None:
@@ -261,7 +261,7 @@ class _Driver:
             except PotrioError as error:
                 self.drop(error)
         self.session = None
-        self.link.deadline = None
+        self.link.set_deadline(None)
         lost = self.loss or ConnectTimeout(region.url, self.stage, settings.handshake_timeout)
         self.link.last_error = lost
         self.link.enter(LinkPhase.RECONNECTING, seam.now())
@@ -296,7 +296,7 @@ class _Driver:
                 counters.messages_received += len(messages)
                 events = session.receive_messages(messages, seam.now())
                 counters.pings_received = session.pings_received
-            self.link.deadline = session.next_deadline()
+            self.link.set_deadline(session.next_deadline())
             was_ready = self.link.ready
             ended = self.follow(events, session)
             if ended is not None:
