@@ -24,6 +24,8 @@ UNCOUNTED = 2
 """The first orders of a client meet cold code."""
 
 CEILING = 6.0
+RATE = 5.0
+"""A few ticks, from which a client knows the venue's clock: it waits for one before it is ready."""
 REQUEST = b"x" * 150
 
 
@@ -66,7 +68,7 @@ async def measure(venue: BlasterAddress, turns: int) -> tuple[list[float], list[
 
 def verdicts(rounds: int, scale: float) -> list[Verdict]:
     """Measure."""
-    with open_blaster() as venue:
+    with open_blaster(rate=RATE, streams=1) as venue:
         orders, echoes = trio.run(measure, venue, max(1, int(rounds * TURNS * scale)))
     ours, bare = median(orders) * 1e6, median(echoes) * 1e6
     calm = percentile(orders, 10) * 1e6, percentile(echoes, 10) * 1e6
