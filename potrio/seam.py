@@ -83,10 +83,16 @@ class Seam:
     async def listen_tcp(self, host: str, port: int, *, backlog: int = 4096) -> list[trio.SocketListener]:
         """Listen for TCP connections; port 0 lets the system choose. Cancelling leaves nothing open.
 
+        The accepted connections have the options of `tune`: they inherit them from the listening socket, which cannot
+        fail as setting them on a connection can that its client has reset already.
+
         Raises:
             OSError: the address is taken or not ours.
         """
-        return await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+        for listener in listeners:
+            _set_options(listener.socket)
+        return listeners
 
     def wrap_tls(
         self, stream: trio.abc.Stream, context: ssl.SSLContext, server_hostname: str
@@ -107,11 +113,16 @@ class Seam:
     def write_file(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
         """Replace a file as a whole, durably: a reader, or a crash at any moment, sees the old content or the new.
 
+        One writer for each file at a time: what is written goes through one name beside it, so that a kill in the
+        middle of many writes leaves one such file at most, which the next write takes away.
+
         Raises:
-            OSError: the disk is full or the folder not writable; the old file is untouched.
+            OSError: the disk is full or the folder not writable; the old file is untouched, unless it was the folder
+                that could not be made durable.
         """
-        beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        beside = path.with_name(f".{path.name}.new")
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -121,6 +132,7 @@ class Seam:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
 
     def environment(self) -> dict[str, str]:
         """The environment variables, as a copy."""
@@ -129,11 +141,26 @@ class Seam:
 
 def tune(stream: trio.SocketStream) -> trio.SocketStream:
     """Set the options every connection of ours wants: no delay, keep-alive, and a bound on unacknowledged bytes."""
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+    _set_options(stream)
     return stream
+
+
+def _set_options(target: trio.SocketStream | trio.socket.SocketType) -> None:
+    target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    target.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        target.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder outlive a loss of power (where the system lets folders be opened)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 REAL = Seam()

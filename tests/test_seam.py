@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import ssl
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from potrio.limits import TCP_USER_TIMEOUT_MS
 from potrio.seam import REAL, Seam, tune
 
 
@@ -79,6 +81,19 @@ async def test_connections_are_tuned() -> None:
             assert tune(client) is client
 
 
+async def test_accepted_connections_are_tuned_too() -> None:
+    (listener,) = await REAL.listen_tcp("127.0.0.1", 0)
+    async with listener:
+        address = ("127.0.0.1", listener.socket.getsockname()[1])
+        client = await REAL.connect_tcp(socket.AF_INET, address)
+        async with client, await listener.accept() as server:
+            assert server.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                timeout_ms = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert timeout_ms == TCP_USER_TIMEOUT_MS
+
+
 def descriptors() -> int:
     """How many files this process has open; 0 where the system does not say."""
     folder = Path("/proc/self/fd")
@@ -137,6 +152,51 @@ def test_write_file_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: p
         REAL.write_file(path, b"new")
 
     assert REAL.read_file(path) == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_write_file_is_durable_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on disk before it gets its name, and the name before `write_file` returns."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def note_replace(source: Path, target: Path) -> None:
+        done.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    before = descriptors()
+
+    REAL.write_file(tmp_path / "state.json", b"new")
+
+    assert done == ["file", "name", "folder"]
+    assert descriptors() == before
+
+
+def test_write_file_clears_up_after_a_kill_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+
+    def killed(source: Path, target: Path) -> None:
+        raise SystemExit  # and nobody there to unlink what was written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            REAL.write_file(path, b"one" * 1000)
+    assert len(list(tmp_path.iterdir())) == 1, "a leftover"
+
+    for data in (b"two", b"three"):
+        REAL.write_file(path, data)
+
+    assert REAL.read_file(path) == b"three"
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
