@@ -10,8 +10,9 @@ from typing import Final, Literal
 
 import trio
 
+from loadsim.venue.admission import Peer
 from loadsim.venue.connection import Connection
-from loadsim.venue.front import Front, Peer
+from loadsim.venue.front import Front
 from loadsim.venue.stats import Stats
 from potrio.protocol.engineio import Handshake
 from potrio.protocol.engineio_session import EngineIOSession

@@ -183,6 +183,15 @@ RECONNECT_STABLE: Final = 10.0
 # --- venue -----------------------------------------------------------------------------------------------------------
 
 VENUE_CONNECTIONS_MAX: Final = 20_000
-VENUE_OUTBOUND_MESSAGES_MAX: Final = 4096
-VENUE_OUTBOUND_BYTES_MAX: Final = 4 * 1024 * 1024
-"""What waits for one slow reader; past it the venue closes that connection with 1013."""
+"""Open at once. Not a thousand: to carry a swarm of 15 000 simulated clients is what the venue is for. A configuration
+of a venue that strangers can reach should set less (`VenueConfig.connections_max`)."""
+
+VENUE_PER_HOST_MAX: Final = 50
+VENUE_UNAUTHENTICATED_MAX: Final = 100
+"""Streams of one address, and streams that have not logged in, this machine excepted: swarms come from it."""
+
+VENUE_OUTBOUND_MESSAGES_MAX: Final = 1024
+VENUE_OUTBOUND_BYTES_MAX: Final = 1024 * 1024
+"""What waits for one slow reader; past it the venue closes that connection with 1013. The longest burst of an honest
+client is 300 messages (50 pending orders of a live account that open at one tick), the largest 0.9 MB (a page of 13 000
+ticks is 790 kB, an answer to changeSymbol 35 kB, the asset table 46 kB)."""

@@ -26,6 +26,8 @@ from potrio.limits import (
     VENUE_CONNECTIONS_MAX,
     VENUE_OUTBOUND_BYTES_MAX,
     VENUE_OUTBOUND_MESSAGES_MAX,
+    VENUE_PER_HOST_MAX,
+    VENUE_UNAUTHENTICATED_MAX,
 )
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
@@ -131,6 +133,10 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         lenient_time: a ``loadHistoryPeriod`` whose time is Unix now means the venue's now (6.0).
         auth_timeout_s: from the upgrade to authentication.
         ps_deadline_s: a connection that has not sent ``ps`` for this long is closed (rule 19).
+        connections_max: open at once; one more is answered with 503.
+        connections_per_host_max, unauthenticated_max: streams of one address, and streams that have not logged in;
+            one more is closed at once.
+        limits_loopback: hold clients on this machine to those two limits as well; a swarm could not start then.
         tls_cert, tls_key: PEM files; both or none.
         state_file: accounts and deals survive a kill in it.
         events_per_second_max: what one connection may send on average; ten times that at once. Past it: close 1008.
@@ -149,6 +155,9 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     auth_timeout_s: float = SERVER_AUTH_TIMEOUT
     ps_deadline_s: float = PS_DEADLINE
     connections_max: int = VENUE_CONNECTIONS_MAX
+    connections_per_host_max: int = VENUE_PER_HOST_MAX
+    unauthenticated_max: int = VENUE_UNAUTHENTICATED_MAX
+    limits_loopback: bool = False
     streams_max: int = STREAMS_PER_CONNECTION_MAX
     outbound_messages_max: int = VENUE_OUTBOUND_MESSAGES_MAX
     outbound_bytes_max: int = VENUE_OUTBOUND_BYTES_MAX
@@ -172,6 +181,8 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         check(0 < self.auth_timeout_s <= 3600, "auth_timeout_s", "must be above 0 and at most 3600")
         check(0 < self.ps_deadline_s <= 86_400, "ps_deadline_s", "must be above 0 and at most 86400")
         check(1 <= self.connections_max <= 1_000_000, "connections_max", "must be from 1 to 1000000")
+        for name in ("connections_per_host_max", "unauthenticated_max"):
+            check(1 <= getattr(self, name) <= 1_000_000, name, "must be from 1 to 1000000")
         check(1 <= self.streams_max <= 1000, "streams_max", "must be from 1 to 1000")
         check(
             16 <= self.outbound_messages_max <= 1 << 20, "outbound_messages_max", "must be from 16 to 2**20"

@@ -11,7 +11,7 @@ between them, it waits for the writer while much is queued, and it stops at once
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -89,6 +89,7 @@ class Connection:
         seam: for the clock.
         messages_max: messages that may wait for a slow reader.
         bytes_max: their bytes.
+        authenticated: to be called by the application when it knows who the client is.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class Connection:
         seam: Seam,
         messages_max: int,
         bytes_max: int,
+        authenticated: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = number
+        self.authenticated = authenticated
         self.session = session
         self.drain_delay_s = 0.0
         """Every write waits so long first (a fault)."""

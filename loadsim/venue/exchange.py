@@ -164,6 +164,7 @@ class Exchange:
         seat.login(verdict, self._clock.now())
         self._by_account.setdefault(verdict.key, {})[connection] = None
         self.stats.authenticated += 1
+        connection.authenticated()
         accepted, welcome = self.desk.welcome(verdict)
         connection.flush_session()
         replayed = session.accept_auth(accepted)

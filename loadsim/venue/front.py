@@ -6,7 +6,6 @@ polling, what the program's own pages say, 404 otherwise.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from typing import Final
 
 import trio
 
+from loadsim.venue.admission import Admission, Guest, Peer
 from loadsim.venue.connection import Application, Connection
 from loadsim.venue.stats import Stats
 from potrio.errors import ConnectionClosed, RemoteProtocolError
@@ -23,13 +23,15 @@ from potrio.limits import (
     VENUE_CONNECTIONS_MAX,
     VENUE_OUTBOUND_BYTES_MAX,
     VENUE_OUTBOUND_MESSAGES_MAX,
+    VENUE_PER_HOST_MAX,
+    VENUE_UNAUTHENTICATED_MAX,
 )
 from potrio.protocol.engineio_session import EngineIOSession
 from potrio.protocol.session import Session
 from potrio.seam import REAL, Seam
 from potrio.transport.accept import HttpRequest, accept
 
-__all__ = ["JSON", "Front", "Page", "Peer", "is_loopback"]
+__all__ = ["JSON", "Front", "Page"]
 
 LOG: Final = logging.getLogger("loadsim.venue")
 
@@ -37,13 +39,7 @@ BAD_TRANSPORT: Final = b'{"code":0,"message":"Transport unknown"}'
 BAD_VERSION: Final = b'{"code":5,"message":"Unsupported protocol version"}'
 """The words of the reference server (Engine.IO protocol, "error codes")."""
 
-PER_HOST_MAX: Final = 50
-"""Connections from one address that is not this machine."""
-
 JSON: Final = "application/json"
-
-Peer = str | None
-"""The address of a client; None where there is none, as in memory."""
 
 Page = Callable[[HttpRequest, Peer], Awaitable[bool]]
 """Answers a request that is not for the application; False if it is not one of its pages."""
@@ -61,6 +57,7 @@ class Front:
         seam: clock and ids.
         message_max: largest message accepted.
         connections_max: open at once.
+        admission: who may come in at all; None for the usual limits.
         outbound_messages_max, outbound_bytes_max: what may wait for one slow reader.
         tls: to speak TLS.
         refuses: asked for each WebSocket request; True answers it with 503.
@@ -77,6 +74,7 @@ class Front:
         seam: Seam = REAL,
         message_max: int = SERVER_MESSAGE_MAX,
         connections_max: int = VENUE_CONNECTIONS_MAX,
+        admission: Admission | None = None,
         outbound_messages_max: int = VENUE_OUTBOUND_MESSAGES_MAX,
         outbound_bytes_max: int = VENUE_OUTBOUND_BYTES_MAX,
         tls: ssl.SSLContext | None = None,
@@ -97,23 +95,25 @@ class Front:
         self._tls = tls
         self._refuses = refuses
         self._count = 0
-        self._per_host: dict[str, int] = {}
+        self._admission = admission or Admission(
+            per_host_max=VENUE_PER_HOST_MAX, unauthenticated_max=VENUE_UNAUTHENTICATED_MAX
+        )
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Serve one stream until it ends; a bug in serving it is logged and ends only it.
 
         Waits all that time. Cancelling closes the stream.
         """
-        peer = _peer_of(stream)
         try:
-            if self._seam.now() < self.closed_until or not self._admit(peer):
+            guest = None if self._seam.now() < self.closed_until else self._admission.admit(_peer_of(stream))
+            if guest is None:
                 self._stats.connections_refused += 1
                 await trio.aclose_forcefully(stream)
                 return
             try:
-                await self._serve(stream, peer)
+                await self._serve(stream, guest)
             finally:
-                self._dismiss(peer)
+                guest.leave()
         except (ConnectionClosed, RemoteProtocolError, trio.BrokenResourceError):
             pass  # The client went away or does not speak HTTP: accept() has told it where that was possible.
         except Exception:  # the supervised edge of one connection: reported, the others live on
@@ -121,7 +121,7 @@ class Front:
             self._stats.violations.count("internal error")
             await trio.aclose_forcefully(stream)
 
-    async def _serve(self, stream: trio.abc.Stream, peer: Peer) -> None:
+    async def _serve(self, stream: trio.abc.Stream, guest: Guest) -> None:
         if self._tls is not None:
             stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
             with trio.move_on_after(SERVER_HEAD_TIMEOUT) as scope:
@@ -132,7 +132,7 @@ class Front:
         request = await accept(stream, seam=self._seam)
         if request.path.rstrip("/") + "/" != self._path:
             self._stats.http_requests += 1
-            if not await self._page(request, peer):
+            if not await self._page(request, guest.peer):
                 await request.respond(404, b"not found\n")
             return
         if not request.wants_websocket or request.query.get("transport") != "websocket":
@@ -143,9 +143,9 @@ class Front:
             self._stats.connections_refused += 1
             await request.respond(503, b"try again later\n")
         else:
-            await self._connect(request, stream)
+            await self._connect(request, stream, guest)
 
-    async def _connect(self, request: HttpRequest, stream: trio.abc.Stream) -> None:
+    async def _connect(self, request: HttpRequest, stream: trio.abc.Stream, guest: Guest) -> None:
         transport = await request.upgrade(message_max=self._message_max)
         self._count += 1
         sid = self._seam.new_id().replace("-", "")[:20]
@@ -159,39 +159,13 @@ class Front:
             seam=self._seam,
             messages_max=self._outbound_messages_max,
             bytes_max=self._outbound_bytes_max,
+            authenticated=guest.authenticated,
         )
         await connection.run()
 
     async def _reject(self, request: HttpRequest, status: int, body: bytes) -> None:
         self._stats.http_requests += 1
         await request.respond(status, body, JSON)
-
-    def _admit(self, peer: Peer) -> bool:
-        if is_loopback(peer):
-            return True
-        assert peer is not None, "what has no address is loopback"
-        if self._per_host.get(peer, 0) >= PER_HOST_MAX:
-            return False
-        self._per_host[peer] = self._per_host.get(peer, 0) + 1
-        return True
-
-    def _dismiss(self, peer: Peer) -> None:
-        if is_loopback(peer):
-            return
-        assert peer is not None, "what has no address is loopback"
-        self._per_host[peer] -= 1
-        if not self._per_host[peer]:
-            del self._per_host[peer]
-
-
-def is_loopback(peer: Peer) -> bool:
-    """Tell whether a client is on this machine."""
-    if peer is None:
-        return True
-    try:
-        return ipaddress.ip_address(peer.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _peer_of(stream: trio.abc.Stream) -> Peer:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import trio
 
+from loadsim.venue.admission import Admission
 from loadsim.venue.clock import VenueClock
 from loadsim.venue.config import VenueConfig
 from loadsim.venue.control import Control
@@ -198,6 +199,11 @@ class _Parts:
             seam=self._seam,
             message_max=config.max_payload,
             connections_max=config.connections_max,
+            admission=Admission(
+                per_host_max=config.connections_per_host_max,
+                unauthenticated_max=config.unauthenticated_max,
+                limits_loopback=config.limits_loopback,
+            ),
             outbound_messages_max=config.outbound_messages_max,
             outbound_bytes_max=config.outbound_bytes_max,
             tls=tls,

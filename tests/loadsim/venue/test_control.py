@@ -59,34 +59,54 @@ async def test_bad_faults_are_refused_whole(autojump_clock: Any, world: Any, bod
 class Page:
     """A request as `Control` sees it."""
 
-    path = "/faults"
-    method = "POST"
     body = b'{"kind":"lose"}'
+    status = 0
 
-    def __init__(self, **headers: str) -> None:
+    def __init__(self, path: str, **headers: str) -> None:
+        self.path = path
+        self.method = "GET" if path == "/stats" else "POST"
         self.headers = {"host": "127.0.0.1:18080"} | headers
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
 
+    async def respond(self, status: int, *_: Any, **__: Any) -> None:
+        self.status = status
 
+
+@pytest.mark.parametrize("path", ["/stats", "/faults"])
 @pytest.mark.parametrize(
     ("peer", "headers"),
     [
         ("10.0.0.7", {}),
         ("127.0.0.1", {"origin": "https://example.com"}),
+        ("127.0.0.1", {"origin": "null"}),
         ("127.0.0.1", {"host": "evil.example:18080"}),
+        ("127.0.0.1", {"host": "127.0.0.1.evil.example:18080"}),
         ("127.0.0.1", {"host": ""}),
     ],
 )
-async def test_faults_are_for_this_machine_only(world: Any, peer: str, headers: dict[str, str]) -> None:
+async def test_the_pages_are_for_this_machine_only(
+    world: Any, path: str, peer: str, headers: dict[str, str]
+) -> None:
     async with world.venue() as venue:
-        control = Control(venue.exchange, venue.stats)
-        status, _ = control._faults(_request(Page(**headers)), peer)
-        assert status == 403
+        asked: list[int] = []
+
+        def snapshot() -> dict[str, Any]:
+            asked.append(1)
+            return {}
+
+        control = Control(venue.exchange, snapshot)
+        page = Page(path, **headers)
+        assert await control.answer(_request(page), peer)
+        assert page.status == 403
+        assert asked == []
         assert len(venue.exchange.plan) == 0
-        for host in ("127.0.0.1:1", "localhost:1", "[::1]:1", "localhost"):
-            assert control._faults(_request(Page(host=host)), "127.0.0.1")[0] == 200
+        for host in ("127.0.0.1:1", "localhost:1", "[::1]:1", "localhost", "[::1]", "LOCALHOST:1"):
+            page = Page(path, host=host)
+            assert await control.answer(_request(page), "127.0.0.1")
+            assert page.status == 200
+        assert not await control.answer(_request(Page("/other")), "127.0.0.1")
 
 
 def _request(page: Page) -> HttpRequest:

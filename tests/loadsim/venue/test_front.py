@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import trio
 
 from loadsim.venue.config import VenueConfig
-from loadsim.venue.front import PER_HOST_MAX, Front, is_loopback
-from loadsim.venue.stats import Stats
 from potrio.errors import UpgradeRejected
 
 POLLING = {"code": 0, "message": "Transport unknown"}
@@ -92,32 +91,25 @@ async def test_a_bug_in_serving_one_client_is_reported_and_harms_no_other(
     assert [(record.levelno, record.name) for record in caplog.records] == [(logging.ERROR, "loadsim.venue")]
 
 
-@pytest.mark.parametrize(
-    ("peer", "expected"),
-    [
-        (None, True),
-        ("127.0.0.1", True),
-        ("127.3.2.1", True),
-        ("::1", True),
-        ("10.0.0.1", False),
-        ("fe80::1%eth0", False),
-        ("", False),
-    ],
-)
-def test_is_loopback(peer: str | None, expected: bool) -> None:
-    assert is_loopback(peer) is expected
+@pytest.mark.parametrize("limit", ["connections_per_host_max", "unauthenticated_max"])
+async def test_strangers_are_limited_in_number(autojump_clock: Any, world: Any, limit: str) -> None:
+    config = VenueConfig(limits_loopback=True, **{limit: 3})
+    async with world.venue(config) as venue, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(world.client(venue)) for _ in range(3)]
+        with pytest.raises(UpgradeRejected):
+            async with world.client(venue):
+                pass
+        assert venue.stats()["connections"]["refused"] == 1
+        if limit == "unauthenticated_max":
+            await clients[0].login()  # is no stranger any more
+        else:
+            await clients[0].transport.aclose()
+            await trio.sleep(1)
+        async with world.client(venue) as another:
+            await another.login(uid=2)
 
 
-def test_strangers_are_limited_by_address() -> None:
-    front = Front.__new__(Front)
-    front._per_host = {}
-    assert all(front._admit("10.0.0.1") for _ in range(PER_HOST_MAX))
-    assert not front._admit("10.0.0.1")
-    assert front._admit("10.0.0.2")
-    assert all(front._admit("127.0.0.1") for _ in range(3 * PER_HOST_MAX))
-    front._dismiss("10.0.0.1")
-    assert front._admit("10.0.0.1")
-    for _ in range(PER_HOST_MAX):
-        front._dismiss("10.0.0.1")
-    assert front._per_host == {"10.0.0.2": 1}
-    assert Stats().connections == 0
+async def test_this_machine_is_not_limited(autojump_clock: Any, world: Any) -> None:
+    config = VenueConfig(connections_per_host_max=1, unauthenticated_max=1)
+    async with world.venue(config) as venue, world.client(venue), world.client(venue) as second:
+        await second.login()
