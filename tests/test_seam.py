@@ -188,6 +188,7 @@ def test_write_file_clears_up_after_a_kill_in_the_middle(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killed)
+        patch.setattr(os, "getpid", lambda: 1)  # the next writer is another process
         patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(SystemExit):
             REAL.write_file(path, b"one" * 1000)
