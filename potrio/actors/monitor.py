@@ -23,7 +23,7 @@ from potrio.supervision.events import ChildCrashed, RestartScheduled
 __all__ = ["Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
 
 LOG = logging.getLogger("potrio.client")
-LOG.addHandler(logging.NullHandler())  # nothing is said where nobody listens; levels and handlers are the host's
+LOG.addHandler(logging.NullHandler())  # where nobody listens, nothing is said
 
 FACTS_KEPT = 1000
 
