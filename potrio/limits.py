@@ -112,6 +112,7 @@ STAMP_MAX: Final = 4_102_444_800
 
 PRICE_MAX: Final = 1e12
 MONEY_MAX: Final = 10**15
+MONEY_MAGNITUDE_MAX: Final = 15  # its power of ten
 MONEY_SCALE_MAX: Final = 18
 """Size of prices and amounts, digits after the point: ``1e999999999`` is valid JSON and would eat the machine."""
 

@@ -218,7 +218,8 @@ def stop(engine: Engine, row: Child) -> None:
     if not row.alive:
         engine.gone(row, Exit("shutdown"))
     elif row.status == "stopping":
-        row.cell.ask_to_stop("end")
+        if row.cell.scope is not None:  # else it has ended already, and its exit is on the agenda behind us
+            row.cell.ask_to_stop("end")
     else:
         engine.tell(row)
 

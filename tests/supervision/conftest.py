@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,30 +35,45 @@ def schedule_of(seed: int) -> Iterator[None]:
         trio_run._ALLOW_DETERMINISTIC_SCHEDULING = allowed
 
 
-def run_seeded(fn: Callable[..., Any], seed: int, **kwargs: Any) -> Any:
+def run_seeded(fn: Callable[..., Any], seed: int, /, **kwargs: Any) -> Any:
     """Run an async function once, in virtual time, with the schedule of a seed."""
 
     async def limited() -> Any:
         with trio.fail_after(DEADLOCK):
             return await fn(**kwargs)
 
+    clock = MockClock(autojump_threshold=0)
+    if "autojump_clock" in kwargs:
+        kwargs["autojump_clock"] = clock
     with schedule_of(seed):
-        return trio.run(limited, clock=MockClock(autojump_threshold=0))
+        return trio.run(limited, clock=clock)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"shuffled: {SHUFFLES} runs in virtual time, each with its own task order"
     )
+    config.addinivalue_line(
+        "markers", "one_schedule(reason): a row's test that cannot be run many times over"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Turn async tests marked ``shuffled`` into plain ones that run them many times."""
+    """Turn async tests that are marked ``shuffled``, or named after a row, into plain ones that run them many times."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("shuffled"):
-            assert inspect.iscoroutinefunction(item.obj), f"{item.name} is marked shuffled but is not async"
+        if not isinstance(item, pytest.Function):
+            continue
+        marked = item.get_closest_marker("shuffled") is not None
+        assert not marked or inspect.iscoroutinefunction(item.obj), f"{item.name} is shuffled but not async"
+        if marked or (is_of_a_row(item) and item.get_closest_marker("one_schedule") is None):
             item.obj = shuffle(item.obj)
+
+
+def is_of_a_row(item: pytest.Function) -> bool:
+    """Is it an async test in virtual time of one row of the specification (``test_A5_...``)?"""
+    named = re.match(r"test_[A-D]\d+_", item.name) is not None
+    return named and inspect.iscoroutinefunction(item.obj) and "autojump_clock" in item.fixturenames
 
 
 def shuffle(fn: Callable[..., Any]) -> Callable[..., None]:

@@ -31,6 +31,7 @@ def lines(caplog, level: int = logging.WARNING) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records if record.levelno >= level]
 
 
+@pytest.mark.one_schedule(reason="counts log records, which add up over runs")
 async def test_D9_a_crash_is_a_warning_and_from_the_kth_in_a_row_an_error(caplog, autojump_clock) -> None:
     async def crashes(ctx: Context[str]) -> None:
         ctx.ready()
@@ -49,6 +50,7 @@ async def test_D9_a_crash_is_a_warning_and_from_the_kth_in_a_row_an_error(caplog
     assert caplog.records[-1].event.path
 
 
+@pytest.mark.one_schedule(reason="counts log records, which add up over runs")
 async def test_D9_an_escalation_is_an_error(caplog, autojump_clock) -> None:
     async def crashes(ctx: Context[str]) -> None:
         async for _ in ctx.inbox:

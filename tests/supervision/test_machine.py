@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from potrio.supervision import (
@@ -223,12 +223,28 @@ async def run(world: World, tree: Any, plan: list[tuple[Any, ...]], jitter: int)
     world.check_end()
 
 
+PLAIN = {
+    "mailbox": "default",
+    "restart": "permanent",
+    "redeliver": 0,
+    "drain": False,
+    "shutdown": 0.0,
+    "stash_max": 1,
+}
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     specs=st.tuples(actors, actors, actors),
     settings_=worlds,
     plan=st.lists(steps, max_size=14),
     seed=st.integers(0, 2**32),
+)
+@example(  # found by it: stopping for good a child whose incarnation has ended, but whose exit is still on the agenda
+    specs=(PLAIN, PLAIN, PLAIN),
+    settings_={"strategy": "one_for_all", "limit": Limit.never(), "backoff": Backoff.none()},
+    plan=[("restart", "a"), ("send", "c", "crash"), ("stop", "a"), ("stop", "b")],
+    seed=0,
 )
 def test_C10_books_are_right_through_random_tells_crashes_restarts_and_stops(
     seeded, specs, settings_, plan, seed

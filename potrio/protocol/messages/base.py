@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from potrio.limits import (
+    MONEY_MAGNITUDE_MAX,
     MONEY_MAX,
     MONEY_SCALE_MAX,
     PRICE_MAX,
@@ -92,7 +93,8 @@ def check_money(*amounts: Decimal | None) -> None:
             raise ValueError("an amount is not finite")
         exponent = amount.as_tuple().exponent
         assert isinstance(exponent, int), "a finite Decimal has a numeric exponent"
-        if exponent < -MONEY_SCALE_MAX or abs(amount) > MONEY_MAX:
+        # The magnitude first: arithmetic with 1e99999999 is no ValueError but a decimal.Overflow.
+        if exponent < -MONEY_SCALE_MAX or amount.adjusted() > MONEY_MAGNITUDE_MAX or abs(amount) > MONEY_MAX:
             raise ValueError("an amount is out of bounds")
 
 
