@@ -357,6 +357,18 @@ async def test_external_deals_become_ours_when_the_venue_says_so(autojump_clock,
     assert desk.book.external["foreign"].is_closed, "an older copy does not undo what is known"
 
 
+async def test_an_end_that_was_told_before_the_beginning_counts(autojump_clock, desk):
+    """A delayed ``successopenOrder`` comes after the deal's close event, which nobody could place by then."""
+    handle = await desk.place()
+    await desk.written(handle)
+    await desk.tell(DealsClosed(None, [deal("d", close_price=1.2)]))
+    assert handle.state is OrderState.SENT
+    await desk.tell(OrderOpened(deal("d"), "r1"))
+    assert handle.state is OrderState.SETTLED
+    assert (await handle.result()).profit == 9
+    assert not desk.book.external
+
+
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
