@@ -1,0 +1,116 @@
+"""Trading with the client: the balance, placing orders, and what has become of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+
+from potrio.actors.evidence import OrderIntent
+from potrio.actors.keys import ORDER_BOOK
+from potrio.actors.order_book import OrderBookMessage, PlaceOrder
+from potrio.actors.order_handle import OrderHandle, Result
+from potrio.client.core import ClientCore
+from potrio.client.orders import check_order
+from potrio.errors import NotConnected, OrderDenied
+from potrio.protocol.messages.trading import Deal, Side
+from potrio.supervision.ref import Ref
+
+__all__ = ["TradingCalls"]
+
+VALID_FOR_S = 2.0
+"""An order that could not be sent within this time is not sent at all: seconds decide in this market."""
+
+
+class TradingCalls(ClientCore):
+    """What a client can do with money; a part of `Client`."""
+
+    @property
+    def balance(self) -> Decimal:
+        """The balance the venue told last, exact. ``stale`` says whether the link is down since.
+
+        Raises:
+            NotConnected: the venue has not told any (guest accounts have to ask for one).
+        """
+        balance = self._shared.account.balance
+        if balance is None:
+            raise NotConnected("the venue has not told a balance yet")
+        return balance.balance
+
+    @property
+    def orders(self) -> Mapping[str, OrderHandle]:
+        """This client's orders by request id."""
+        return dict(self._shared.book.handles)
+
+    @property
+    def external_deals(self) -> Mapping[str, Deal]:
+        """Deals of the account that this client did not place, by deal id."""
+        return dict(self._shared.book.external)
+
+    async def place(
+        self,
+        asset: str,
+        side: Side | str,
+        amount: Decimal | int | str,
+        *,
+        duration: int,
+        valid_for: float = VALID_FOR_S,
+        request_id: str | None = None,
+    ) -> OrderHandle:
+        """Place an order and return its handle at once; it is sent at most once, whatever happens.
+
+        Args:
+            side: ``Side.CALL`` or ``Side.PUT``, or their names.
+            amount: stake in account currency; no floats, money is exact.
+            duration: seconds until expiry.
+            valid_for: seconds after which, if it could not be sent, it never will be (state DENIED).
+            request_id: your own id; the same id with the same terms gives the same handle.
+
+        Cancelling before the handle is returned means that nothing was placed.
+
+        Raises:
+            OrderDenied: the order cannot be right (unknown or closed asset, amount, duration, live account not armed).
+            ValueError: the request id is taken by an order with other terms.
+            ClientClosed: the client has been closed.
+        """
+        self._check_open()
+        if not valid_for >= 0:
+            raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
+        seam = self._config.seam
+        side, amount = check_order(
+            self._shared.account.assets,
+            asset,
+            side,
+            amount,
+            duration,
+            self._shared.book,
+            live=not self.is_demo,
+            arm_live=self._config.arm_live,
+            request_id=request_id,
+        )
+        intent = OrderIntent(
+            request_id=request_id or seam.new_id(),
+            asset=asset,
+            side=side,
+            amount=amount,
+            duration_s=duration,
+            is_demo=self.is_demo,
+            created_wall=seam.wall(),
+            expires_at=seam.now() + min(valid_for, 10**9 if valid_for == math.inf else valid_for),
+        )
+        book: Ref[OrderBookMessage | PlaceOrder] = self.supervisor.ref(ORDER_BOOK)
+        return await book.ask(PlaceOrder(intent))
+
+    async def trade(
+        self, asset: str, side: Side | str, amount: Decimal | int | str, *, duration: int, **options: object
+    ) -> Result:
+        """Place an order and wait for its result: `place` and `OrderHandle.result` in one.
+
+        Cancelling stops the waiting, never an order that was placed; a note on the exception carries its request id.
+        """
+        handle = await self.place(asset, side, amount, duration=duration, **options)  # type: ignore[arg-type]  # passed through
+        try:
+            return await handle.result()
+        except BaseException as error:
+            error.add_note(f"order {handle.request_id} lives on: {handle.state.value}")
+            raise
