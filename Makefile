@@ -41,7 +41,7 @@ install: $(VENV)/.installed  ## make .venv and install potrio into it (editable,
 $(VENV)/.installed: pyproject.toml
 	$(need_python)
 	@$(call make_venv,$(VENV))
-	$(call pip_install,$(VENV)) -e '.[cli,test,dev]'
+	$(call pip_install,$(VENV)) -e '.[cli,dashboard,dask,pandas,polars,arrow,proxy,test,dev]'
 	@touch $@
 
 peers: $(PEERS)/.installed  ## make .venv-peers: the third-party clients of the interop tests
