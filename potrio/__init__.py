@@ -1,5 +1,6 @@
 """potrio: supervised actors on trio, and on them a PocketOption client that never sends an order twice."""
 
+from potrio.actor_errors import ActorDead, ActorError, SupervisorError
 from potrio.actors.evidence import OrderState
 from potrio.actors.link import LinkPhase
 from potrio.actors.monitor import Statistics
@@ -8,8 +9,6 @@ from potrio.actors.stream import Gap, Stream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
 from potrio.errors import (
-    ActorDead,
-    ActorError,
     AuthError,
     ClientClosed,
     ClientFailed,
@@ -37,7 +36,6 @@ from potrio.errors import (
     RequestTimeout,
     SsidError,
     StreamOverflow,
-    SupervisorError,
     TlsFailed,
     UpgradeRejected,
 )

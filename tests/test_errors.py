@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from potrio import errors
+from potrio import actor_errors, errors
+from potrio.actor_errors import ActorDead
 from potrio.errors import (
-    ActorDead,
     AuthError,
     ClientClosed,
     ClientFailed,
@@ -42,20 +43,35 @@ SAMPLES: dict[str, Any] = {
 }
 
 
+EVERY: dict[str, type[PotrioError]] = {
+    name: getattr(page, name) for page in (errors, actor_errors) for name in page.__all__
+}
+
+
 def make(name: str) -> PotrioError:
     """One instance of an error, with a sample for each argument by its annotation."""
-    kind = getattr(errors, name)
+    kind = EVERY[name]
     parameters = inspect.signature(kind).parameters.values() if "__init__" in vars_of(kind) else ()
     arguments = [SAMPLES[each.annotation] for each in parameters]
     return kind(*arguments) if arguments else kind("why")
 
 
+def errors_made_in(page: ModuleType) -> list[str]:
+    """The names of the exception classes a module defines itself."""
+    made = [
+        value
+        for value in vars(page).values()
+        if isinstance(value, type) and value.__module__ == page.__name__
+    ]
+    return sorted(value.__name__ for value in made if issubclass(value, BaseException))
+
+
 def vars_of(kind: type) -> set[str]:
     """The names a class of ours, or a base of ours, defines."""
-    return {name for base in kind.__mro__ if base.__module__ == errors.__name__ for name in vars(base)}
+    return {name for base in kind.__mro__ if base in EVERY.values() for name in vars(base)}
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", EVERY)
 def test_one_line_of_text(name: str) -> None:
     error = make(name)
 
@@ -64,7 +80,7 @@ def test_one_line_of_text(name: str) -> None:
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize(
     "again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"]
 )
@@ -77,21 +93,15 @@ def test_survives_copy_and_pickle(name: str, again: Any) -> None:
     assert vars(other) == vars(error)
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", EVERY)
 def test_carries_plain_values_only(name: str) -> None:
     for value in vars(make(name)).values():
         each = value if isinstance(value, tuple) else (value,)
         assert all(isinstance(one, str | int | float | None) for one in each)
 
 
-def test_all_names_every_error_and_is_sorted_by_letters() -> None:
-    made = [
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, BaseException) and not name.startswith("_")
-    ]
-
-    assert sorted(errors.__all__) == sorted(made)
+def test_all_names_every_error() -> None:
+    assert sorted(errors.__all__) == errors_made_in(errors)
 
 
 @pytest.mark.parametrize(

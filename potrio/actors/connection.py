@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import trio
 
+from potrio.actor_errors import ActorDead
 from potrio.actors.keys import ORDER_BOOK, ROUTER
 from potrio.actors.link import (
     Batch,
@@ -34,7 +35,6 @@ from potrio.actors.link import (
 )
 from potrio.actors.outbox import Outbox
 from potrio.errors import (
-    ActorDead,
     AuthError,
     ConfigError,
     ConnectionBroken,

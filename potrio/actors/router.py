@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import msgspec
 
+from potrio.actor_errors import ChildNotFound
 from potrio.actors.account import AccountState
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit, count
-from potrio.errors import ChildNotFound, LimitExceeded, RemoteProtocolError, RequestError
+from potrio.errors import LimitExceeded, RemoteProtocolError, RequestError
 from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT, TICK_AHEAD_MAX
 from potrio.protocol.events import EventReceived, EventRun
 from potrio.protocol.json_guard import JSON_ERRORS

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from potrio.actor_errors import SupervisorFailed
 from potrio.actors.connection import LinkSettings
 from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.link import LinkPhase
@@ -13,7 +14,7 @@ from potrio.client.config import Config
 from potrio.client.market import MarketCalls
 from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
-from potrio.errors import ClientClosed, ClientFailed, ConfigError, SupervisorFailed
+from potrio.errors import ClientClosed, ClientFailed, ConfigError
 from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
 from potrio.supervision.events import ChildCrashed, Event, RestartScheduled

@@ -33,7 +33,7 @@ gone is never handled; a child starts when the one before is ready, and stops be
 cancellation or Ctrl-C from outside still stops in order.
 """
 
-from potrio.errors import (
+from potrio.actor_errors import (
     ActorCrashed,
     ActorDead,
     ActorError,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from potrio.errors import ChildSpecInvalid
+from potrio.actor_errors import ChildSpecInvalid
 
 __all__ = ["Backoff", "Jitter"]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 import trio
 
-from potrio.errors import ActorError, NoReply
+from potrio.actor_errors import ActorError, NoReply
 from potrio.supervision.timers import Timer
 
 __all__ = ["AskTimeout", "Call", "Keeper", "Pending", "Request"]

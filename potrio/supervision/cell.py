@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import trio
 
-from potrio.errors import ActorCrashed, ActorDead, NoReply
+from potrio.actor_errors import ActorCrashed, ActorDead, NoReply
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.events import ActorEnded, ChildReady, SnapshotDropped

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from potrio.errors import ChildSpecInvalid, DuplicateChild
+from potrio.actor_errors import ChildSpecInvalid, DuplicateChild
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.intensity import Limit
 from potrio.supervision.mailbox_spec import MailboxSpec

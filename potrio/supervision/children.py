@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, Literal, TypeVar
 
-from potrio.errors import DuplicateChild
+from potrio.actor_errors import DuplicateChild
 from potrio.supervision.child_spec import ChildSpec
 
 __all__ = ["ChildTable", "Row", "Status", "Want"]

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 import trio
 
-from potrio.errors import ActorDead
+from potrio.actor_errors import ActorDead
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import Key
 from potrio.supervision.exit import Exit, Failure

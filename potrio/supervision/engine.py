@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from potrio.errors import ActorDead, ChildNotFound, ChildStartFailed, SupervisorFailed
+from potrio.actor_errors import ActorDead, ChildNotFound, ChildStartFailed, SupervisorFailed
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import ChildSpec, Key, SupervisorSpec
 from potrio.supervision.context import Directory

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from potrio.errors import SupervisorError
+from potrio.actor_errors import SupervisorError
 
 __all__ = [
     "EarlyExit",

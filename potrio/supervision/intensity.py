@@ -7,7 +7,7 @@ from collections import deque
 
 import msgspec
 
-from potrio.errors import ChildSpecInvalid
+from potrio.actor_errors import ChildSpecInvalid
 
 __all__ = ["Intensity", "Limit"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, Protocol
 
-from potrio.errors import ActorDead, NoReply
+from potrio.actor_errors import ActorDead, NoReply
 from potrio.supervision.call import Call, Keeper, Pending
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.events import DeadLetter, DeadLetterReason

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import outcome
 import trio
 
-from potrio.errors import ActorDead, StashFull
+from potrio.actor_errors import ActorDead, StashFull
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.events import DeadLetterReason
 from potrio.supervision.exit import Failure

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import trio
 
-from potrio.errors import ActorDead
+from potrio.actor_errors import ActorDead
 from potrio.supervision.call import Call, Pending
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.lanes import ChannelLane, Lane, Stamped, long_way, make_lane, pop_nothing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from potrio.errors import ChildSpecInvalid
+from potrio.actor_errors import ChildSpecInvalid
 from potrio.limits import MAILBOX_CAPACITY
 
 __all__ = [

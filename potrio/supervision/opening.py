@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from potrio.errors import ActorDead, ChildSpecInvalid, SupervisorFailed
+from potrio.actor_errors import ActorDead, ChildSpecInvalid, SupervisorFailed
 from potrio.seam import REAL, Seam
 from potrio.supervision.cell import Cell
 from potrio.supervision.child_spec import ChildSpec

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 import trio
 
-from potrio.errors import ActorDead, AskCycle, MailboxFull, NoReply
+from potrio.actor_errors import ActorDead, AskCycle, MailboxFull, NoReply
 from potrio.supervision.call import Call, Pending, Request
 from potrio.supervision.cell import Cell
 from potrio.supervision.events import ChildBlocked

@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from potrio.errors import ActorDead
+from potrio.actor_errors import ActorDead
 from potrio.supervision.cell import Cell, StopMode
 from potrio.supervision.events import RestartScheduled
 from potrio.supervision.exit import Exit

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import trio
 
-from potrio.errors import DuplicateChild
+from potrio.actor_errors import DuplicateChild
 from potrio.supervision.child_spec import Key
 from potrio.supervision.events import Event
 from potrio.supervision.timers import Timers

@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Never, TypeVar, TypeVarTuple
 
-from potrio.errors import ChildSpecInvalid
+from potrio.actor_errors import ChildSpecInvalid
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import AutoShutdown, ChildSpec, Key, Restart, Strategy, SupervisorSpec
 from potrio.supervision.intensity import Limit

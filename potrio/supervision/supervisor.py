@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from potrio.errors import ChildNotFound, SupervisorStopping, TooManyChildren
+from potrio.actor_errors import ChildNotFound, SupervisorStopping, TooManyChildren
 from potrio.supervision.child_spec import ChildSpec, Key
 from potrio.supervision.engine import Engine
 from potrio.supervision.events import Event

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 import trio
 
+from potrio.actor_errors import SupervisorFailed
 from potrio.actors.connection import LinkSettings, connection, lane
 from potrio.actors.keys import CONNECTION, ORDER_BOOK, ROUTER
 from potrio.actors.link import (
@@ -23,14 +24,7 @@ from potrio.actors.link import (
     Transmit,
     Written,
 )
-from potrio.errors import (
-    AuthError,
-    ConfigError,
-    ConnectError,
-    ConnectRefused,
-    ConnectTimeout,
-    SupervisorFailed,
-)
+from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused, ConnectTimeout
 from potrio.limits import CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT
 from potrio.protocol.messages.auth import Ps
 from potrio.protocol.messages.trading import OpenOrder, RequestOpenedDeals, Side

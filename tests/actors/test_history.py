@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 import trio
 
+from potrio.actor_errors import ActorDead
 from potrio.actors.history import HistoryState, LoadPage, history
 from potrio.actors.keys import CONNECTION, HISTORY
 from potrio.actors.link import LinkLost, LinkPhase, LinkState, Transmit
-from potrio.errors import ActorDead, NotConnected, RequestTimeout
+from potrio.errors import NotConnected, RequestTimeout
 from potrio.limits import REQUEST_TIMEOUT
 from potrio.protocol.messages.market import HistoryPeriod
 from potrio.supervision.spec import child
