@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuthError",
+    "CircuitOpen",
     "ClientClosed",
     "ClientFailed",
     "ConfigError",
@@ -30,9 +31,11 @@ __all__ = [
     "PayloadInvalid",
     "PotrioError",
     "ProtocolError",
+    "RateLimited",
     "RemoteProtocolError",
     "RequestError",
     "RequestTimeout",
+    "RetryLater",
     "SsidError",
     "StreamOverflow",
     "TlsFailed",
@@ -223,6 +226,30 @@ class NotConnected(RequestError):
 
 class RequestTimeout(RequestError):
     """The venue did not answer in time. Only for requests that are safe to repeat; orders raise OutcomeUnknown."""
+
+
+class RetryLater(RequestError):
+    """Not sent, and not to be sent before ``retry_at`` (Unix seconds, UTC), which is ``retry_in_s`` from now."""
+
+    def __init__(self, what: str, retry_at: float, retry_in_s: float) -> None:
+        super().__init__(what, retry_at, retry_in_s)
+        self.what = what
+        self.retry_at = retry_at
+        self.retry_in_s = retry_in_s
+
+
+class RateLimited(RetryLater):
+    """Our own limiter has no room for it within its deadline; ``what`` is the lane. Nothing was sent."""
+
+    def __str__(self) -> str:
+        return f"too many {self.what} now: not sent; the limiter has room again in {self.retry_in_s:.3g} s"
+
+
+class CircuitOpen(RetryLater):
+    """The last few requests of this kind all failed, and the venue is left alone for a while. Nothing was sent."""
+
+    def __str__(self) -> str:
+        return f"{self.what} failed again and again: not asked; the next try may be made in {self.retry_in_s:.3g} s"
 
 
 class HistoryShort(RequestError):
