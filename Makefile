@@ -31,7 +31,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint bench autobahn docs clean
+.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint bench plots autobahn docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,6 +90,9 @@ check: lint types layers docs test  ## everything a merge needs
 
 bench: install bench-peers bench-actors  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)
+
+plots: bench-peers  ## draw the last full run into docs/plots
+	$(BENCH)/bin/python benchmarks/plots.py
 
 # The suite needs a Python 2.7, which PYTHON27 names or is looked for on the path and among pyenv's.
 find_python27 = for python in $(PYTHON27) python2.7 python2 \

@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True):
     count: int
     rate: float
     streams: int
+    repeat: int
 
 
 def tick_frames(asset: str, stamp: float, price: float) -> bytes:
@@ -61,11 +62,11 @@ def tick_frames(asset: str, stamp: float, price: float) -> bytes:
     return HEADER_FRAME + frame(0x82, msgspec.json.encode([(asset, stamp, price)]))
 
 
-def blast_of(count: int) -> list[bytes]:
+def blast_of(count: int, step_s: float = STEP_S) -> list[bytes]:
     """The frames of that many ticks, taking turns over the assets, in blocks."""
     stamp = round(time.time()) + ZONE_S
     frames = [
-        tick_frames(ASSETS[n % len(ASSETS)], round(stamp + n * STEP_S, 4), round(1.1 + n % 977 / 100_000, 5))
+        tick_frames(ASSETS[n % len(ASSETS)], round(stamp + n * step_s, 4), round(1.1 + n % 977 / 100_000, 5))
         for n in range(count)
     ]
     stream = b"".join(frames)
@@ -94,7 +95,8 @@ class Blaster:
             save=lambda: None,
         )
         self.table = to_json(self.market.table(time.time() + ZONE_S))
-        self.blast = blast_of(options.count)
+        # What is sent again must not go back in time: then all of it is of one moment.
+        self.blast = blast_of(options.count, STEP_S if options.repeat == 1 else 0.0)
         self.streams: list[trio.SocketStream] = []
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -140,9 +142,10 @@ class Blaster:
 
     async def flow(self, stream: trio.SocketStream, lock: trio.Lock) -> None:
         """Send what the options say, once."""
-        for block in self.blast:
-            async with lock:
-                await stream.send_all(block)
+        for _ in range(self.options.repeat):
+            for block in self.blast:
+                async with lock:
+                    await stream.send_all(block)
         if self.options.rate:
             await self.pace(stream, lock)
 
@@ -255,8 +258,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0, help="ticks of the blast each subscriber gets")
     parser.add_argument("--rate", type=float, default=0.0, help="ticks a second after the blast; 0: none")
     parser.add_argument("--streams", type=int, default=4, help="assets a client must watch before ticks flow")
+    parser.add_argument("--repeat", type=int, default=1, help="times the blast is sent")
     options = parser.parse_args()
-    trio.run(serve, Options(options.count, options.rate, options.streams))
+    trio.run(serve, Options(options.count, options.rate, options.streams, options.repeat))
 
 
 if __name__ == "__main__":

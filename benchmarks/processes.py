@@ -82,10 +82,13 @@ def bring_loopback_up() -> None:
 
 
 @contextmanager
-def open_blaster(*, count: int = 0, rate: float = 0.0, streams: int = 4) -> Iterator[BlasterAddress]:
+def open_blaster(
+    *, count: int = 0, rate: float = 0.0, streams: int = 4, repeat: int = 1
+) -> Iterator[BlasterAddress]:
     """Run the blasting venue while the block runs."""
     command = [sys.executable, "-m", "benchmarks.blaster"]
     command += ["--count", str(count), "--rate", str(rate), "--streams", str(streams)]
+    command += ["--repeat", str(repeat)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -102,7 +105,11 @@ def open_blaster(*, count: int = 0, rate: float = 0.0, streams: int = 4) -> Iter
 
 
 def run_contender(
-    script: str, *arguments: str, ours: bool = False, peers: Path = PEERS_PYTHON
+    script: str,
+    *arguments: str,
+    ours: bool = False,
+    peers: Path = PEERS_PYTHON,
+    seconds: float = CONTENDER_SECONDS,
 ) -> dict[str, Any]:
     """Run one contender to its end and return the figures it printed.
 
@@ -111,6 +118,7 @@ def run_contender(
         arguments: of its command line.
         ours: run it with this Python, which has potrio; otherwise with ``peers``.
         peers: the Python of the peers' environment.
+        seconds: it has to be done by then.
 
     Raises:
         RuntimeError: it failed; its last words are the text.
@@ -124,7 +132,7 @@ def run_contender(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=CONTENDER_SECONDS,
+        timeout=seconds,
         check=False,
     )
     if done.returncode or not done.stdout:

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from potrio.cli.bench import bench
 from potrio.cli.demo import demo
 from potrio.cli.market import assets, balance, candles, ticks
 from potrio.cli.ssid import ssid
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, balance, assets, candles, ticks, ssid, tree):
+for command in (demo, balance, assets, candles, ticks, ssid, tree, bench):
     cli.add_command(command)
 
 

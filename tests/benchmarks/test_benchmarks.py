@@ -173,3 +173,21 @@ def test_a_full_run_is_kept(tmp_path: Path) -> None:
 
     assert kept["ratio"] == 2.0
     assert path.name.endswith(f"-{results.commit()}.json")
+
+
+def test_what_a_machine_lacks_is_left_out_aloud_unless_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from benchmarks import __main__ as main
+    from benchmarks import results
+    from benchmarks.processes import PeersMissing
+
+    def lacking(rounds: int, scale: float) -> list[object]:
+        raise PeersMissing("no counter")
+
+    monkeypatch.setattr(main, "BENCHMARKS", {"instructions": lacking})
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+
+    assert main.main(["--scale", "0.5"]) == 0
+    assert "instructions is left out: no counter" in capsys.readouterr().err
+    assert main.main(["instructions"]) == 2
