@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 
 import msgspec
 
-from potrio.actors.evidence import Evidence, OrderIntent
+from potrio.actors.evidence import Evidence, OrderIntent, same_terms
 from potrio.actors.order_handle import OrderHandle
 from potrio.limits import ORDERS_KEPT_MAX
 from potrio.protocol.messages.trading import Deal
@@ -44,6 +44,7 @@ class Book:
         self.external: OrderedDict[str, Deal] = OrderedDict()  # deals of the account that we did not place
         self.submitted: dict[str, Submission] = {}  # handed to the connection, not answered yet
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
+        self.held: set[str] = set()  # taken on, not to be handed over yet (a journal has to have them first)
         self.asked: dict[str, Asked] = {}
 
     def add(self, intent: OrderIntent) -> OrderHandle:
@@ -69,9 +70,21 @@ class Book:
         if handle.state.ended:
             self.live.pop(request_id, None)
             self.asked.pop(request_id, None)
+            self.held.discard(request_id)
         else:
             self.live[request_id] = evidence
         return not handle.state.ended
+
+    def twin_in_doubt(self, request_id: str) -> str | None:
+        """An order of the same terms that may or may not have reached the venue on a connection that is gone.
+
+        A deal in the venue's lists carries no id: were both of them on their way, it could be either's.
+        """
+        intent = self.orders[request_id].intent
+        for other, evidence in self.live.items():
+            if evidence.link_lost and evidence.deal is None and same_terms(evidence.intent, intent):
+                return other
+        return None
 
     def bind(self, deal: Deal, evidence: Evidence, *, exact: bool) -> list[Evidence]:
         """Give a deal to an order; ``exact``: the venue named the order. Returns the orders that this changed.

@@ -24,7 +24,7 @@ import msgspec
 
 from potrio.protocol.messages.trading import Deal, Side
 
-__all__ = ["Evidence", "OrderIntent", "OrderState"]
+__all__ = ["Evidence", "OrderIntent", "OrderState", "same_terms"]
 
 
 class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,12 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     is_demo: bool
     created_wall: float
     expires_at: float
+
+
+def same_terms(one: OrderIntent, other: OrderIntent) -> bool:
+    """Do two intents ask for the same thing? When they were asked for does not matter."""
+    fields = ("asset", "side", "amount", "duration_s", "is_demo")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 class OrderState(enum.Enum):

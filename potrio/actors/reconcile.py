@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from potrio.actors.evidence import Evidence, OrderIntent
+from potrio.actors.evidence import Evidence
 from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal, OrderFailed
 from potrio.protocol.server_clock import ServerClock
@@ -21,7 +21,6 @@ __all__ = [
     "decides_in",
     "looks_like",
     "meant_by",
-    "same_terms",
 ]
 
 MATCH_BEFORE_S: Final = 2.0
@@ -30,12 +29,6 @@ MATCH_AFTER_S: Final = 30.0
 
 CLOSED_LIST_LENGTH: Final = 20
 """Deals in the venue's closed list: where it is full, an older deal may have fallen off its end."""
-
-
-def same_terms(one: OrderIntent, other: OrderIntent) -> bool:
-    """Do two intents ask for the same thing? When they were asked for does not matter."""
-    fields = ("asset", "side", "amount", "duration_s", "is_demo")
-    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:

@@ -7,9 +7,16 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
+from potrio.actors.account import AccountState
+from potrio.actors.book import Book
+from potrio.actors.evidence import OrderIntent
+from potrio.actors.keys import CONNECTION, ORDER_BOOK
+from potrio.actors.link import LinkLost, LinkPhase, LinkState, LinkUp, Resync, SubmitOrder, Transmit, Written
+from potrio.actors.order_book import PlaceOrder, order_book
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec, Key
@@ -87,3 +94,74 @@ def deal(
         **fields,
         **more,
     )
+
+
+class Desk:
+    """An order book, and a connection that does nothing by itself."""
+
+    def __init__(self) -> None:
+        self.seam = MemoryNetwork(epoch=EPOCH)
+        self.book, self.account, self.link = Book(), AccountState(), LinkState()
+        self.account.clock.observe(
+            EPOCH + 7200, EPOCH
+        )  # lists prove nothing while the venue's clock is not known
+        self.told: list = []
+        self.count = 0
+
+    def children(self):
+        return (
+            recording(CONNECTION, self.told),
+            child(
+                order_book, self.book, self.account, self.link, self.seam, id=ORDER_BOOK, mailbox=unbounded()
+            ),
+        )
+
+    async def tell(self, *messages) -> None:
+        for message in messages:
+            self.sup.ref(ORDER_BOOK).tell(message)
+        await settle()
+
+    async def up(self, *lists) -> None:
+        self.link.begin("ws://venue")
+        self.link.enter(LinkPhase.READY, self.seam.now())
+        await self.tell(LinkUp(self.link.epoch, self.seam.now()), *lists)
+
+    async def lost(self) -> None:
+        self.link.enter(LinkPhase.RECONNECTING, self.seam.now())
+        await self.tell(LinkLost(self.link.epoch, "gone", self.seam.now()))
+
+    async def place(
+        self, asset=ASSET, side=Side.CALL, duration=60, valid_for=5.0, request_id=None, amount=10
+    ):
+        self.count += 1
+        intent = OrderIntent(
+            request_id=request_id or f"r{self.count}",
+            asset=asset,
+            side=side,
+            amount=Decimal(amount),
+            duration_s=duration,
+            is_demo=True,
+            created_wall=self.seam.wall(),
+            expires_at=self.seam.now() + valid_for,
+        )
+        handle = await self.sup.ref(ORDER_BOOK).ask(PlaceOrder(intent))
+        await settle()
+        return handle
+
+    async def written(self, handle) -> None:
+        await self.tell(Written(handle.request_id, self.link.epoch, self.seam.now(), self.seam.wall()))
+
+    def submitted(self) -> list[str]:
+        return [message.request_id for message in self.told if isinstance(message, SubmitOrder)]
+
+    def asked(self) -> list:
+        return [message for message in self.told if isinstance(message, Transmit | Resync)]
+
+
+@pytest.fixture
+async def desk(autojump_clock):
+    desk = Desk()
+    async with running(*desk.children()) as sup:
+        desk.sup = sup
+        await desk.up()
+        yield desk

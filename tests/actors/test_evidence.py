@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import permutations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from potrio.actors.evidence import Evidence, OrderIntent, OrderState
+from potrio.actors.evidence import Evidence, OrderIntent, OrderState, same_terms
 from potrio.protocol.messages.trading import Deal, Side
 
 INTENT = OrderIntent(
@@ -161,3 +162,9 @@ def test_property_confluence_under_permutation_and_duplication(facts, random):
     shuffled = [*facts, *again]
     random.shuffle(shuffled)
     assert after(shuffled) is after(facts)
+
+
+def test_same_terms_look_at_what_is_asked_not_when():
+    later = msgspec.structs.replace(INTENT, created_wall=1005.0, expires_at=99.0)
+    assert same_terms(INTENT, later)
+    assert not same_terms(INTENT, msgspec.structs.replace(INTENT, amount=Decimal(11)))

@@ -32,8 +32,7 @@ from potrio.protocol.messages.trading import (
 from potrio.supervision.mailbox_spec import unbounded
 from potrio.supervision.spec import child
 
-from .conftest import ASSET, OTHER, crash, deal, recording, running, settle
-from .test_order_book import Desk
+from .conftest import ASSET, OTHER, Desk, crash, deal, recording, running, settle
 
 DURATIONS = (5, 60, 900)
 LATENCY_MAX_S = 7.0

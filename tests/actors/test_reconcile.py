@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from potrio.actors.evidence import Evidence, OrderIntent
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, closes_at, looks_like, same_terms
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, closes_at, looks_like
 from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.server_clock import ServerClock
@@ -106,9 +105,3 @@ def test_a_deal_closes_by_our_own_reckoning_until_the_venues_clock_is_known():
     evidence.join(deal(WRITTEN + 3))
     assert closes_at(evidence, CLOCK) == pytest.approx(WRITTEN + 63, abs=1.1)
     assert closes_at(evidence, UNMEASURED) == WRITTEN + 60
-
-
-def test_same_terms_look_at_what_is_asked_not_when():
-    later = msgspec.structs.replace(INTENT, created_wall=WRITTEN + 5, expires_at=99.0)
-    assert same_terms(INTENT, later)
-    assert not same_terms(INTENT, msgspec.structs.replace(INTENT, amount=Decimal(11)))

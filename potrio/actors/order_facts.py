@@ -1,0 +1,120 @@
+"""What the venue says about orders: whose deal it is, whose refusal, and what a list proves by what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from potrio.actors.account import AccountState
+from potrio.actors.book import Book
+from potrio.actors.evidence import Evidence
+from potrio.actors.order_clock import OrderClock
+from potrio.actors.order_sending import OrderSending
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, meant_by
+from potrio.protocol.messages.trading import (
+    ClosedDeals,
+    Deal,
+    DealsClosed,
+    OpenedDeals,
+    OrderFailed,
+    OrderOpened,
+)
+from potrio.seam import Seam
+
+__all__ = ["OrderFacts"]
+
+ABSENCES_APART_S = 1.0
+"""Two lists count as two only this far apart: the venue may tell one twice."""
+
+
+class OrderFacts:
+    """Turns what the venue says into evidence, however it comes: a reply, a close event, or a list."""
+
+    def __init__(
+        self, book: Book, account: AccountState, clock: OrderClock, sending: OrderSending, seam: Seam
+    ) -> None:
+        self.book = book
+        self.account = account
+        self.clock = clock
+        self.sending = sending
+        self.seam = seam
+
+    def hear(self, message: OrderOpened | OrderFailed | DealsClosed | OpenedDeals | ClosedDeals) -> None:
+        """Take in one message of the venue."""
+        match message:
+            case OrderOpened(deal=deal, request_id=str(request_id)) if request_id in self.book.orders:
+                self.deals([deal], named=self.book.orders[request_id])
+            case OrderOpened(deal=deal):
+                self.deals([deal])
+            case OrderFailed():
+                self.refused(message)
+            case DealsClosed(deals=deals):
+                self.deals(deals, closed=True)
+            case OpenedDeals(deals=deals, rejected=rejected):
+                self.deals(deals)
+                if not rejected:  # a row that cannot be read may be the one that is looked for
+                    self.opened_list()
+            case ClosedDeals(deals=deals, rejected=rejected):
+                self.deals(deals, closed=True)
+                if not rejected:
+                    self.closed_list(deals)
+
+    def deals(self, deals: Iterable[Deal], *, closed: bool = False, named: Evidence | None = None) -> None:
+        for deal in deals:
+            evidence = named or self.owner_of(deal)
+            if evidence is None:
+                self.book.keep_external(deal)
+                continue
+            before = self.book.external.get(deal.id)  # its end may have been told before its beginning
+            changed = self.book.bind(deal, evidence, exact=named is not None)
+            if self.book.owner.get(deal.id) == evidence.intent.request_id:
+                if before is not None:
+                    evidence.join(before)
+                evidence.join(deal, closed=closed)
+            for other in changed:
+                self.clock.look(other)
+                self.sending.submit_next(other.intent.asset)
+
+    def owner_of(self, deal: Deal) -> Evidence | None:
+        """The order this deal belongs to: by deal id, or by being just like one that is looked for."""
+        request_id = self.book.owner.get(deal.id)
+        if request_id is not None:
+            return self.book.orders.get(request_id)
+        for evidence in self.lost_orders():
+            if looks_like(deal, evidence, self.account.clock):
+                return evidence
+        return None
+
+    def refused(self, refusal: OrderFailed) -> None:
+        """A refusal names no order: it is for one of those in flight that have left."""
+        in_flight = [
+            e for e in self.clock.live() if e.written_epoch is not None and self.sending.in_flight(e)
+        ]
+        evidence = meant_by(refusal, in_flight)
+        if evidence is not None:
+            evidence.refuse(refusal.error)
+            self.clock.look(evidence)
+            self.sending.submit_next(evidence.intent.asset)
+
+    def opened_list(self) -> None:
+        """All open deals have been told: an order that must be among them and is not was not accepted."""
+        for evidence in self.lost_orders():
+            if absent_from_opened(evidence, self.seam.wall(), self.account.clock):
+                self.absent(evidence)
+
+    def closed_list(self, deals: Sequence[Deal]) -> None:
+        """The last closed deals have been told: the same for an order that must have closed by now."""
+        for evidence in self.lost_orders():
+            if absent_from_closed(evidence, deals, self.seam.wall(), self.account.clock):
+                self.absent(evidence)
+
+    def lost_orders(self) -> list[Evidence]:
+        """Orders that were written on a connection that is gone, and of which nothing has been heard."""
+        return [evidence for evidence in self.clock.live() if evidence.link_lost and evidence.deal is None]
+
+    def absent(self, evidence: Evidence) -> None:
+        now = self.seam.now()
+        if evidence.absent_at is None or now - evidence.absent_at >= ABSENCES_APART_S:
+            evidence.absent_at = now
+            evidence.absent()
+        self.clock.look(evidence)
+        self.sending.submit_next(evidence.intent.asset)
