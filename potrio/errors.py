@@ -20,6 +20,8 @@ __all__ = [
     "HandshakeFailed",
     "HeartbeatMissed",
     "HistoryShort",
+    "JournalBusy",
+    "JournalError",
     "LimitExceeded",
     "LocalProtocolError",
     "NameNotResolved",
@@ -202,6 +204,10 @@ class ConnectionBroken(ConnectionClosed):
     """The connection was ended by the peer or by the network."""
 
 
+class OutboundFull(PotrioError):
+    """The peer does not read: as many bytes wait for it as may. Nothing of what was to be sent has been queued."""
+
+
 class HeartbeatMissed(ConnectionBroken):
     """Nothing came from the peer for ``seconds``: longer than pingInterval + pingTimeout of its own handshake."""
 
@@ -301,6 +307,31 @@ class OutcomeUnknown(OrderError):
 
 class StreamOverflow(PotrioError):
     """A lossless stream was not read fast enough and has been ended."""
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+class JournalError(PotrioError):
+    """The journal of orders at ``path`` cannot be used; it was not changed. ``reason`` says why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"journal {self.path}: {self.reason}"
+
+
+class JournalBusy(JournalError):
+    """Another client is writing this journal; ``pid`` is its process, where that is known."""
+
+    def __init__(self, path: str, pid: int | None = None) -> None:
+        holder = "another client" if pid is None else f"process {pid}"
+        super().__init__(path, f"is in use by {holder}; each client needs a journal of its own")
+        self.args = (path, pid)
+        self.pid = pid
 
 
 # --- the client ------------------------------------------------------------------------------------------------------

@@ -144,6 +144,17 @@ TCP_USER_TIMEOUT_MS: Final = 8_000
 READ_MAX: Final = 64 * 1024
 """Bytes of one read from a socket: one synchronous pass decodes them all."""
 
+LINE_OUTBOUND_MAX: Final = 1024 * 1024
+"""Bytes that may wait for one peer of a poller that does not read; past it sending fails."""
+
+LINE_INBOUND_MAX: Final = 256 * 1024
+"""Bytes a poller's line keeps for a task that does not read them; past it nothing more is read from the socket."""
+
+LINE_READ_MAX: Final = 16 * 1024
+POLLER_EVENTS_MAX: Final = 512
+POLLER_SLICE: Final = 0.002
+"""Of one pass of a poller: bytes of each socket, sockets, and seconds until other tasks have their turn."""
+
 STREAMS_PER_CONNECTION_MAX: Final = 4
 """The venue streams the last four assets asked for; a fifth would silently end the first."""
 
@@ -163,6 +174,17 @@ TICK_AHEAD_MAX: Final = 10.0
 SETTLEMENT_GRACE: Final = 10.0
 """From a deal's close time to the asking of the venue for its result."""
 
+RATE_WAIT_MIN: Final = 0.001
+"""The shortest wait the limiter names: a shorter one would be a loop, and no venue measures closer."""
+
+RATE_HOLD_MAX: Final = 5.0
+"""An order or a request that is safe to repeat is held by the limiter no longer than this: half the time in which its
+answer is awaited. What would have to wait longer is refused at once."""
+
+RATE_BACK_OFF: Final = 1.0
+RATE_BACK_OFF_MAX: Final = 60.0
+"""How long a lane is silent after the venue said "too many", at first and at most; it doubles with each time."""
+
 MAILBOX_CAPACITY: Final = 1024
 STREAM_CAPACITY: Final = 1024
 """Messages waiting for an actor; items waiting for one reader of a stream."""
@@ -172,6 +194,16 @@ ORDERS_KEPT_MAX: Final = 10_000
 
 CONCURRENT_ORDERS_MAX: Final = 10
 """Orders open at once on one account, as the venue itself limits them on demo."""
+
+JOURNAL_ORDERS_MAX: Final = 100_000
+"""Ended orders of one account a journal keeps, some 50 MB; older ones are pruned, unfinished ones never."""
+
+JOURNAL_BUSY_TIMEOUT: Final = 2.0
+"""How long a commit waits for a reader or writer from outside (somebody looking at the file) before it has failed."""
+
+JOURNAL_RETRY_BASE: Final = 1.0
+JOURNAL_RETRY_CAP: Final = 30.0
+"""From a failed write of facts to the next try, doubled each time."""
 
 HISTORY_PAGES_MAX: Final = 64
 """Requests one ``candles()`` call may make."""

@@ -6,19 +6,43 @@ so that a simulation that hands in another `Seam` owns all that could differ bet
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
+import sqlite3
 import ssl
+import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeVar
 
 import trio
 
-from potrio.limits import TCP_USER_TIMEOUT_MS
+from potrio.limits import JOURNAL_BUSY_TIMEOUT, TCP_USER_TIMEOUT_MS
 
-__all__ = ["REAL", "Seam", "tune"]
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]  # asked for before each use
+
+__all__ = ["REAL", "FileLocked", "Seam", "tune"]
+
+T = TypeVar("T")
+
+
+class FileLocked(BlockingIOError):
+    """Somebody else holds this lock; ``pid`` is their process, where the lock file says it."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        super().__init__(errno.EAGAIN, "is locked", path)
+        self.pid = pid
+
+
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""Of Linux; Python names it from 3.12 on."""
 
 
 class Seam:
@@ -94,6 +118,44 @@ class Seam:
             _set_options(listener.socket)
         return listeners
 
+    def take_socket(self, stream: trio.SocketStream) -> socket.socket:
+        """Return the socket of a stream, non-blocking, for a poller. The stream is not to be used afterwards."""
+        taken = stream.socket
+        family, kind, proto = taken.family, taken.type, taken.proto
+        sock = socket.socket(family, kind, proto, taken.detach())
+        sock.setblocking(False)
+        return sock
+
+    def start_connect(
+        self, family: int, address: tuple[str | int, ...], *, source: str | None = None
+    ) -> socket.socket:
+        """Begin a TCP connection without waiting; the socket is writable once it stands or has failed.
+
+        Args:
+            family: of the address.
+            address: resolved.
+            source: the address to come from; its port is chosen as late as the system can, so that one source has all
+                ports for each destination.
+
+        Raises:
+            OSError: it failed at once, or no descriptor or port is left; nothing stays open.
+        """
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source is not None:
+                if sys.platform == "linux":
+                    sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                sock.bind((source, 0))
+            failure = sock.connect_ex(address)
+            if failure not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+                raise OSError(failure, os.strerror(failure))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
     def wrap_tls(
         self, stream: trio.abc.Stream, context: ssl.SSLContext, server_hostname: str
     ) -> trio.SSLStream[trio.abc.Stream]:
@@ -133,6 +195,61 @@ class Seam:
             beside.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+    def open_database(self, path: Path) -> sqlite3.Connection:
+        """Open a SQLite file for reading and writing, in autocommit, for use by one thread at a time.
+
+        A new file is readable by its owner only, and so is what SQLite puts beside it.
+
+        Raises:
+            OSError: the folder is not there or not writable, or the path is a folder.
+            sqlite3.Error: SQLite cannot open it. Whether it is a database shows at the first statement.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder", str(path)) from None
+        return sqlite3.connect(
+            path, timeout=JOURNAL_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+
+    def lock_file(self, path: Path) -> Callable[[], None]:
+        """Take the lock that goes with a file, without waiting; returns what releases it. The end of the process does.
+
+        The lock is on a file beside it (``.lock``), which stays: were it removed, two could hold "the" lock.
+
+        Raises:
+            FileLocked: another process, or another part of this one, holds it.
+            OSError: the folder is not there or not writable, or the system has no such locks.
+        """
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, "this system has no flock()", str(path))
+        real = Path(os.path.realpath(path))
+        beside = real.with_name(f"{real.name}.lock")
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32)
+            os.close(descriptor)
+            raise FileLocked(str(path), int(holder) if holder.isdigit() else None) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        try:  # who holds it is a courtesy: the lock is as good without it, on a full disk for instance
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+        except OSError:
+            pass
+        return lambda: os.close(descriptor)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run what blocks (a commit to disk) in a thread, and wait for it.
+
+        Not cancelled once it has begun: what is known of its outcome is never thrown away. Raises what it raises.
+        """
+        return await trio.to_thread.run_sync(function)
 
     def environment(self) -> dict[str, str]:
         """The environment variables, as a copy."""
