@@ -6,7 +6,6 @@ is not counted (P10). The story is bounded: the newest facts stay.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from typing import Any
 
@@ -14,16 +13,17 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
+from potrio.actors.evidence import Anomaly
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
+from potrio.logs import potrio_logger
 from potrio.seam import Seam
 from potrio.supervision.context import Context
 from potrio.supervision.events import ChildCrashed, RestartScheduled
 
 __all__ = ["Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
 
-LOG = logging.getLogger("potrio.client")
-LOG.addHandler(logging.NullHandler())  # where nobody listens, nothing is said
+LOG = potrio_logger("client")
 
 FACTS_KEPT = 1000
 
@@ -61,7 +61,7 @@ class Statistics(msgspec.Struct, frozen=True):
     clock_error_s: float | None
 
 
-MonitorMessage = LinkUp | LinkLost | ChildCrashed | RestartScheduled
+MonitorMessage = LinkUp | LinkLost | Anomaly | ChildCrashed | RestartScheduled
 
 
 class MonitorState:
@@ -77,11 +77,18 @@ async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam)
     async for message in ctx.inbox:
         kind, text = describe(message)
         state.facts.append(Fact(seam.wall(), kind, text))
+        fields = {
+            "kind": kind,
+            "epoch": getattr(message, "epoch", None),
+            "path": getattr(message, "path", None),
+        }
         if isinstance(message, ChildCrashed):
             count(state.crashes, message.path)
-            LOG.warning("%s", text)
+            LOG.warning("%s", text, extra=fields)
+        elif isinstance(message, Anomaly):
+            LOG.warning("%s", text, extra=fields)
         else:
-            LOG.info("%s", text)
+            LOG.info("%s", text, extra=fields)
 
 
 def describe(message: MonitorMessage | Any) -> tuple[str, str]:
@@ -91,6 +98,8 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
             return "up", f"connection {epoch} is ready"
         case LinkLost(epoch=epoch, reason=reason):
             return "lost", f"connection {epoch} is gone: {reason}"
+        case Anomaly(request_id=request_id, text=text):
+            return "anomaly", f"order {request_id}: {text}"
         case ChildCrashed(path=path):
             return "crash", f"{path} crashed"
         case RestartScheduled(path=path):

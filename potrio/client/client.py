@@ -13,9 +13,11 @@ from potrio.actors.link import LinkPhase
 from potrio.client.config import Config
 from potrio.client.market import MarketCalls
 from potrio.client.trading import TradingCalls
+from potrio.client.settings import load_config
 from potrio.client.tree import Shared, client_tree
 from potrio.errors import ClientClosed, ClientFailed, ConfigError
 from potrio.protocol.ssid import Ssid
+from potrio.logs import redacting, talking
 from potrio.secrets import Secret
 from potrio.supervision.events import ChildCrashed, Event, RestartScheduled
 from potrio.supervision.opening import open_supervisor
@@ -26,12 +28,13 @@ __all__ = ["Client", "open_client"]
 
 @asynccontextmanager
 async def open_client(
-    ssid: str | Secret | Ssid | Config, *, url: str | None = None, **options: object
+    ssid: str | Secret | Ssid | Config | None = None, *, url: str | None = None, **options: object
 ) -> AsyncGenerator[Client, None]:
     """Open a client: connected, authenticated, and with the first snapshot (balance, assets) folded in.
 
     Args:
-        ssid: the auth frame from the browser, or a whole `Config`.
+        ssid: the auth frame from the browser, or a whole `Config`. Without it, what is not given here is loaded from
+            ``potrio.toml`` and the environment (`load_config`).
         url: one venue to use instead of the public ones.
         options: the other fields of `Config`.
 
@@ -46,12 +49,25 @@ async def open_client(
         ClientFailed: the client died while the block ran; ``__cause__`` is what of.
     """
     ssid = Secret(ssid) if isinstance(ssid, str) else ssid  # out of tracebacks that capture locals (P8)
-    config = ssid if isinstance(ssid, Config) else Config(ssid=ssid, url=url, **options)  # type: ignore[arg-type]  # checked below
-    if isinstance(ssid, Config) and (url is not None or options):
-        raise ConfigError("config", "give either a Config or single options, not both")
-    config = config.checked()
+    match ssid:
+        case Config() if url is not None or options:
+            raise ConfigError("config", "give either a Config or single options, not both")
+        case Config():
+            config = ssid.checked()
+        case None:
+            config = load_config(url=url, **options)  # type: ignore[arg-type]  # checked there
+        case _:
+            config = Config(ssid=ssid, url=url, **options).checked()  # type: ignore[arg-type]  # checked there
     parsed = config.parsed_ssid()
     settings = LinkSettings(
+    with redacting(parsed.session), talking(config.level):
+        async with run_client(config, parsed) as client:
+            yield client
+
+
+@asynccontextmanager
+async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, None]:
+    """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
         ssid=parsed,
         candidates=config.candidates(parsed),
         seam=config.seam,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from potrio.logs import potrio_logger
 from potrio.supervision.events import (
     ChildBlocked,
     ChildCrashed,
@@ -40,7 +41,7 @@ def log_events(
     Args:
         logger: ``logging.getLogger("potrio.supervision")`` where left out.
     """
-    return EventLog(logger or logging.getLogger("potrio.supervision"), error_after, dead_letter_interval)
+    return EventLog(logger or potrio_logger("supervision"), error_after, dead_letter_interval)
 
 
 class EventLog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 from collections.abc import Callable
@@ -11,13 +10,14 @@ from typing import Any, NamedTuple
 import trio
 
 from potrio.actor_errors import DuplicateChild
+from potrio.logs import potrio_logger
 from potrio.supervision.child_spec import Key
 from potrio.supervision.events import Event
 from potrio.supervision.timers import Timers
 
 __all__ = ["SLICE", "STUCK_EVERY", "MessageHook", "MessageTimes", "Observer", "Runtime"]
 
-LOG = logging.getLogger("potrio.supervision")
+LOG = potrio_logger("supervision")
 
 Observer = Callable[[Event], object]
 """A plain function; it is called in the middle of things and must neither wait nor raise."""
