@@ -121,6 +121,14 @@ class MemoryNetwork(Seam):
         listener = self._listeners[port] = MemoryListener(self, port)
         return cast("list[trio.SocketListener]", [listener])
 
+    def start_connect(self, family: int, address: tuple[str | int, ...], *, source: str | None = None) -> Any:
+        """No sockets: a poller needs real ones.
+
+        Raises:
+            OSError: always.
+        """
+        raise OSError(errno.EOPNOTSUPP, "a memory network has no sockets")
+
     def forget(self, listener: MemoryListener) -> None:
         """A listener has stopped."""
         self._listeners.pop(listener.port, None)
