@@ -12,12 +12,12 @@ from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.link import LinkPhase
 from potrio.client.config import Config
 from potrio.client.market import MarketCalls
-from potrio.client.trading import TradingCalls
 from potrio.client.settings import load_config
+from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
 from potrio.errors import ClientClosed, ClientFailed, ConfigError
-from potrio.protocol.ssid import Ssid
 from potrio.logs import redacting, talking
+from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
 from potrio.supervision.events import ChildCrashed, Event, RestartScheduled
 from potrio.supervision.opening import open_supervisor
@@ -59,7 +59,6 @@ async def open_client(
         case _:
             config = Config(ssid=ssid, url=url, **options).checked()  # type: ignore[arg-type]  # checked there
     parsed = config.parsed_ssid()
-    settings = LinkSettings(
     with redacting(parsed.session), talking(config.level):
         async with run_client(config, parsed) as client:
             yield client
@@ -68,6 +67,7 @@ async def open_client(
 @asynccontextmanager
 async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, None]:
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
+    settings = LinkSettings(
         ssid=parsed,
         candidates=config.candidates(parsed),
         seam=config.seam,

@@ -11,8 +11,8 @@ import msgspec
 
 from potrio.errors import ConfigError
 from potrio.limits import HANDSHAKE_TIMEOUT
-from potrio.protocol.regions import Region, candidates
 from potrio.logs import LEVELS
+from potrio.protocol.regions import Region, candidates
 from potrio.protocol.ssid import Ssid, parse_ssid
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
@@ -34,12 +34,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         allow_insecure: send the token in clear (``ws://``) to a host that is not this machine.
         arm_live: allow orders on a live account; without it only a demo account trades.
         handshake_timeout_s: the budget of one attempt, from DNS to authentication.
-        seam: clocks, chance and sockets; another one is for simulations.
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
         debug: potrio's own loggers record everything while the client is open; nobody else's are touched.
         log_level: the same with a level of your choice (``"INFO"``); where records go is up to your handlers.
         limits: what may be sent how often; hand the same object to all clients that share accounts or an address.
             None: a limiter of its own, with the defaults.
+        seam: clocks, chance and sockets; another one is for simulations.
     """
 
     ssid: str | Secret | Ssid
@@ -51,17 +51,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     allow_insecure: bool = False
     arm_live: bool = False
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT
-    seam: Seam = REAL
     max_retries: int | None = None
     debug: bool = False
     log_level: str | None = None
     limits: RateLimits | None = None
+    seam: Seam = REAL
 
     def __repr__(self) -> str:
         where = self.url or self.region or "the public venue"
         return f"<Config of an account at {where} over {self.transport}>"
 
-    def parsed_ssid(self) -> Ssid:
     @property
     def level(self) -> str | None:
         """The level of potrio's own loggers; None leaves them as they are."""
@@ -69,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return self.log_level.upper()
         return "DEBUG" if self.debug else None
 
+    def parsed_ssid(self) -> Ssid:
         """The SSID, parsed.
 
         Raises:
@@ -106,10 +106,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(
                 "handshake_timeout_s", f"must be a number of seconds > 0, not {self.handshake_timeout_s}"
             )
-        if self.url is not None and self.region is not None:
         if self.max_retries is not None and (isinstance(self.max_retries, bool) or self.max_retries < 0):
             raise ConfigError("max_retries", f"must be a whole number >= 0, not {self.max_retries}")
         if self.log_level is not None and self.log_level.upper() not in LEVELS:
             raise ConfigError("log_level", f"must be one of {', '.join(LEVELS)}, not {self.log_level!r}")
+        if self.url is not None and self.region is not None:
             raise ConfigError("region", "cannot be given together with url")
         return self
