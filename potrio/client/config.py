@@ -37,8 +37,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
         debug: potrio's own loggers record everything while the client is open; nobody else's are touched.
         log_level: the same with a level of your choice (``"INFO"``); where records go is up to your handlers.
-        limits: what may be sent how often; hand the same object to all clients that share accounts or an address.
-            None: a limiter of its own, with the defaults.
         seam: clocks, chance and sockets; another one is for simulations.
     """
 
@@ -54,7 +52,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     max_retries: int | None = None
     debug: bool = False
     log_level: str | None = None
-    limits: RateLimits | None = None
     seam: Seam = REAL
 
     def __repr__(self) -> str:
