@@ -13,7 +13,6 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
-from potrio.actors.evidence import Anomaly
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
 from potrio.logs import potrio_logger
@@ -61,7 +60,7 @@ class Statistics(msgspec.Struct, frozen=True):
     clock_error_s: float | None
 
 
-MonitorMessage = LinkUp | LinkLost | Anomaly | ChildCrashed | RestartScheduled
+MonitorMessage = LinkUp | LinkLost | ChildCrashed | RestartScheduled
 
 
 class MonitorState:
@@ -77,11 +76,6 @@ async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam)
     async for message in ctx.inbox:
         kind, text = describe(message)
         state.facts.append(Fact(seam.wall(), kind, text))
-        fields = {
-            "kind": kind,
-            "epoch": getattr(message, "epoch", None),
-            "path": getattr(message, "path", None),
-        }
         if isinstance(message, ChildCrashed):
             count(state.crashes, message.path)
             LOG.warning("%s", text, extra=fields)
@@ -98,8 +92,6 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
             return "up", f"connection {epoch} is ready"
         case LinkLost(epoch=epoch, reason=reason):
             return "lost", f"connection {epoch} is gone: {reason}"
-        case Anomaly(request_id=request_id, text=text):
-            return "anomaly", f"order {request_id}: {text}"
         case ChildCrashed(path=path):
             return "crash", f"{path} crashed"
         case RestartScheduled(path=path):
