@@ -14,8 +14,9 @@ from potrio.client.core import ClientCore
 from potrio.client.pages import load_candles
 from potrio.errors import ConfigError
 from potrio.limits import STREAM_CAPACITY
-from potrio.protocol.candles import Candle, parse_timeframe
+from potrio.protocol.candles import Candle
 from potrio.protocol.messages.market import Asset, Tick
+from potrio.protocol.timeframes import parse_timeframe
 
 __all__ = ["MarketCalls"]
 

@@ -1,4 +1,4 @@
-"""Candles, pure: timeframes, buckets, ticks into candles, stale rows mended by ticks, order, gaps.
+"""Candles, pure: buckets, ticks into candles, stale rows mended by ticks, order, gaps.
 
 Times are whole UTC seconds. Buckets of four hours and of a day are the venue's: they are aligned in the venue's own
 zone, which every function therefore takes as ``zone_s`` (0 where all is UTC already).
@@ -7,18 +7,16 @@ zone, which every function therefore takes as ``zone_s`` (0 where all is UTC alr
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
-from potrio.errors import ConfigError
+from potrio.protocol.timeframes import bucket_start
 
 __all__ = [
-    "PERIODS_S",
     "Candle",
     "CandleLike",
     "TickLike",
@@ -28,14 +26,7 @@ __all__ = [
     "gaps",
     "in_order",
     "merge",
-    "parse_timeframe",
 ]
-
-PERIODS_S: Final = (1, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 14400, 86400)
-"""The candle lengths the venue has, in seconds."""
-
-_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_TIMEFRAME: Final = re.compile(r"([1-9][0-9]{0,6})([smhd])", re.ASCII)
 
 
 class Candle(msgspec.Struct, frozen=True):
@@ -87,45 +78,12 @@ class TickLike(Protocol):
     def price(self) -> float: ...
 
 
-# --- timeframes ------------------------------------------------------------------------------------------------------
-
-
-def parse_timeframe(timeframe: str | int, periods_s: Sequence[int] = PERIODS_S) -> int:
-    """Read a candle length: ``"5s"``, ``"1m"``, ``"4h"``, ``"1d"``, or seconds as a whole number.
-
-    Args:
-        timeframe: the length.
-        periods_s: what is to be had.
-
-    Returns:
-        seconds.
-
-    Raises:
-        ConfigError: it is no length, or none that is to be had; the text lists those.
-    """
-    seconds: int | None = None
-    if isinstance(timeframe, str):
-        if match := _TIMEFRAME.fullmatch(timeframe.strip()):
-            seconds = int(match[1]) * _UNITS_S[match[2]]
-    elif isinstance(timeframe, int) and not isinstance(timeframe, bool):
-        seconds = int(timeframe)
-    if seconds not in periods_s or seconds is None:
-        known = ", ".join(map(format_timeframe, periods_s))
-        raise ConfigError("timeframe", f"must be one of {known}, or its seconds as a whole number")
-    return seconds
-
-
-def format_timeframe(seconds: int) -> str:
-    """Write a candle length in its largest whole unit: 14400 is ``"4h"``."""
-    unit, length = max(
-        ((unit, length) for unit, length in _UNITS_S.items() if seconds % length == 0), key=lambda it: it[1]
-    )
-    return f"{seconds // length}{unit}"
+# --- buckets ---------------------------------------------------------------------------------------------------------
 
 
 def bucket(timestamp: float, period_s: int, zone_s: int = 0) -> int:
     """Give the start of the bucket a moment lies in."""
-    return int((timestamp + zone_s) // period_s) * period_s - zone_s
+    return bucket_start(timestamp, period_s, zone_s)
 
 
 # --- building --------------------------------------------------------------------------------------------------------

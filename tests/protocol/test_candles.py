@@ -1,4 +1,4 @@
-"""Candles: timeframes, buckets, ticks into candles, stale rows mended, order, gaps; the captured frame rebuilt."""
+"""Candles: buckets, ticks into candles, stale rows mended, order, gaps; the captured frame rebuilt."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from potrio.errors import ConfigError
 from potrio.protocol.candles import (
-    PERIODS_S,
     Candle,
     bucket,
     from_rows,
@@ -20,9 +18,9 @@ from potrio.protocol.candles import (
     gaps,
     in_order,
     merge,
-    parse_timeframe,
 )
 from potrio.protocol.messages.market import CandleRow, HistoryCandle, Tick, TickRow
+from potrio.protocol.timeframes import PERIODS_S
 
 FEW = settings(max_examples=100, deadline=None)
 
@@ -37,36 +35,7 @@ PRICES = st.lists(
 )
 PERIODS = st.sampled_from([1, 5, 60, 300, 14400])
 
-# --- timeframes ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("timeframe", "seconds"),
-    [("1s", 1), ("5s", 5), ("60s", 60), ("1m", 60), ("2m", 120), ("5m", 300), ("60m", 3600), ("1h", 3600),
-     ("4h", 14400), ("24h", 86400), ("1d", 86400), (" 1m ", 60), (60, 60), (86400, 86400)],
-)  # fmt: skip
-def test_timeframes(timeframe: str | int, seconds: int) -> None:
-    assert parse_timeframe(timeframe) == seconds
-
-
-@pytest.mark.parametrize(
-    "timeframe",
-    ["", "m", "1", "60", "M1", "1M", "7m", "1w", "0s", "-1m", "1.5m", "1 m", "٥m", "1m1", 7, 0, -60, True, 60.0, None,
-     "9" * 30 + "s"],
-)  # fmt: skip
-def test_what_is_no_timeframe_is_refused_and_the_known_are_listed(timeframe: Any) -> None:
-    with pytest.raises(
-        ConfigError, match="must be one of 1s, 5s, 10s, 15s, 30s, 1m, 2m, 3m, 5m, 10m, 15m, 30m, 1h, 4h, 1d"
-    ):
-        parse_timeframe(timeframe)
-
-
-def test_other_periods_may_be_had() -> None:
-    assert parse_timeframe("7m", periods_s=(420,)) == 420
-    assert all(parse_timeframe(period) == period for period in PERIODS_S)
-
-
-# --- buckets ---------------------------------------------------------------------------------------------------------
+# --- buckets ---
 
 
 @given(st.floats(0, 4e9), st.sampled_from(PERIODS_S), st.sampled_from([0, 7200, -18000]))
