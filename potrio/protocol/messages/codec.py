@@ -124,6 +124,18 @@ def encode(message: Message) -> tuple[str, bytes | None]:
     return encoded
 
 
+def name_of(message: Message) -> str:
+    """The name of the event that `encode` would make of a message.
+
+    Raises:
+        LocalProtocolError: the type is no event.
+    """
+    found = _ENCODE.get(type(message))
+    if found is not None:
+        return found[0]
+    return message.name if isinstance(message, Unknown) else encode(message)[0]
+
+
 # --- private ---------------------------------------------------------------------------------------------------------
 
 
