@@ -76,10 +76,13 @@ async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam)
     async for message in ctx.inbox:
         kind, text = describe(message)
         state.facts.append(Fact(seam.wall(), kind, text))
+        fields = {
+            "kind": kind,
+            "epoch": getattr(message, "epoch", None),
+            "path": getattr(message, "path", None),
+        }
         if isinstance(message, ChildCrashed):
             count(state.crashes, message.path)
-            LOG.warning("%s", text, extra=fields)
-        elif isinstance(message, Anomaly):
             LOG.warning("%s", text, extra=fields)
         else:
             LOG.info("%s", text, extra=fields)
