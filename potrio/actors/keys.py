@@ -6,7 +6,7 @@ from typing import Any
 
 from potrio.supervision.child_spec import Key
 
-__all__ = ["CONNECTION", "HISTORY", "MONITOR", "ORDER_BOOK", "PINGER", "ROUTER"]
+__all__ = ["CONNECTION", "HISTORY", "JOURNAL", "MONITOR", "ORDER_BOOK", "PINGER", "ROUTER"]
 
 # An actor's message type is defined in its own module, which imports this one; so the keys say Any here, and each
 # module that tells an actor something takes the message from the module that defines it.
@@ -15,4 +15,5 @@ PINGER: Key[Any] = Key("pinger")
 ROUTER: Key[Any] = Key("router")
 ORDER_BOOK: Key[Any] = Key("order_book")
 HISTORY: Key[Any] = Key("history")
+JOURNAL: Key[Any] = Key("journal")
 MONITOR: Key[Any] = Key("monitor")
