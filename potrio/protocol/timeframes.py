@@ -7,6 +7,7 @@ week. A month is refused: it has no fixed length.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -144,7 +145,8 @@ def bucket_start(timestamp: float, period_s: int, zone_s: int = 0) -> int:
     In the venue's zone it is a multiple of the period; whole weeks begin on a Monday there.
     """
     shift_s = zone_s - (MONDAY_S if period_s % WEEK_S == 0 else 0)
-    return int((timestamp + shift_s) // period_s) * period_s - shift_s
+    # The floor first: adding the zone to a fraction may round it up to the next border.
+    return (math.floor(timestamp) + shift_s) // period_s * period_s - shift_s
 
 
 def _seconds(timeframe: object) -> int | None:
