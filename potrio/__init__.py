@@ -2,9 +2,10 @@
 
 from potrio.actor_errors import ActorDead, ActorError, SupervisorError
 from potrio.actors.evidence import OrderState
-from potrio.actors.link import LinkPhase
 from potrio.actors.monitor import Statistics
 from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
+from potrio.actors.outages import ConnectionLost, ConnectionResumed
+from potrio.actors.phases import LinkPhase
 from potrio.actors.stream import Gap, Stream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
@@ -28,10 +29,12 @@ from potrio.errors import (
     NotConnected,
     OrderDenied,
     OrderError,
+    OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
     PotrioError,
     ProtocolError,
+    ProxyFailed,
     RateLimited,
     RemoteProtocolError,
     RequestError,
@@ -67,6 +70,8 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionBroken",
     "ConnectionClosed",
+    "ConnectionLost",
+    "ConnectionResumed",
     "Deal",
     "Draw",
     "Gap",
@@ -82,11 +87,13 @@ __all__ = [
     "OrderDenied",
     "OrderError",
     "OrderHandle",
+    "OrderNotFound",
     "OrderRejected",
     "OrderState",
     "OutcomeUnknown",
     "PotrioError",
     "ProtocolError",
+    "ProxyFailed",
     "RateLimited",
     "RemoteProtocolError",
     "RequestError",

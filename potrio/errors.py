@@ -11,6 +11,7 @@ __all__ = [
     "CircuitOpen",
     "ClientClosed",
     "ClientFailed",
+    "ClockUnknown",
     "ConfigError",
     "ConnectError",
     "ConnectRefused",
@@ -29,10 +30,12 @@ __all__ = [
     "OrderDenied",
     "OrderError",
     "OrderRejected",
+    "OutboundFull",
     "OutcomeUnknown",
     "PayloadInvalid",
     "PotrioError",
     "ProtocolError",
+    "ProxyFailed",
     "RateLimited",
     "RemoteProtocolError",
     "RequestError",
@@ -119,7 +122,7 @@ class PayloadInvalid(RemoteProtocolError):
 
 
 class ConnectError(PotrioError):
-    """No connection could be made. ``stage`` is one of dns, tcp, tls, http, engine.io, socket.io, auth."""
+    """No connection could be made. ``stage`` is one of dns, tcp, proxy, tls, http, engine.io, socket.io, auth."""
 
     stage = "connect"
 
@@ -142,6 +145,12 @@ class ConnectRefused(ConnectError):
     """The TCP connection was refused, or the host cannot be reached."""
 
     stage = "tcp"
+
+
+class ProxyFailed(ConnectError):
+    """The proxy cannot be reached, refuses, or does not speak its protocol; nothing was sent to the venue."""
+
+    stage = "proxy"
 
 
 class TlsFailed(ConnectError):
@@ -230,6 +239,13 @@ class NotConnected(RequestError):
     """There is no authenticated connection now; nothing was sent. Safe to try again."""
 
 
+class ClockUnknown(RequestError):
+    """The venue's clock has not been measured: no tick has come yet."""
+
+    def __str__(self) -> str:
+        return "the venue's clock is not known: it has not sent a tick yet; read the ticks of an open asset"
+
+
 class RequestTimeout(RequestError):
     """The venue did not answer in time. Only for requests that are safe to repeat; orders raise OutcomeUnknown."""
 
@@ -280,6 +296,17 @@ class OrderDenied(OrderError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class OrderNotFound(OrderError):
+    """No order, deal or ticket of this id is known here."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"no order, deal or ticket {self.id!r} is known"
 
 
 class OrderRejected(OrderError):

@@ -174,6 +174,13 @@ TICK_AHEAD_MAX: Final = 10.0
 SETTLEMENT_GRACE: Final = 10.0
 """From a deal's close time to the asking of the venue for its result."""
 
+RESULT_GRACE: Final = 60.0
+"""From a deal's close time to the end of waiting for its result: the venue has been asked for it again by then, and an
+order that it does not know is VOID."""
+
+ANOMALIES_KEPT_MAX: Final = 1000
+"""Contradictions about orders that a client remembers; all are counted."""
+
 RATE_WAIT_MIN: Final = 0.001
 """The shortest wait the limiter names: a shorter one would be a loop, and no venue measures closer."""
 
@@ -212,6 +219,24 @@ RECONNECT_BASE: Final = 0.5
 RECONNECT_CAP: Final = 5.0
 RECONNECT_STABLE: Final = 10.0
 """Full-jitter backoff between attempts (the first is at once); reset once a connection stayed ready this long."""
+
+CONNECT_DEADLINE: Final = 60.0
+"""The very first round over all addresses: six of them may use up their whole handshake."""
+
+REGION_COOLDOWN_BASE: Final = 5.0
+REGION_COOLDOWN_CAP: Final = 300.0
+"""An address that failed is left alone this long, twice as long after each failure in a row, where there are others."""
+
+STALE_AFTER_MIN: Final = 10.0
+STALE_AFTER_MAX: Final = 60.0
+"""Silence of a tradable asset. OTC assets tick twice a second; the quietest exchange-traded ones every few seconds."""
+
+STALE_DOUBLINGS_MAX: Final = 6
+"""Patience with an asset that new links do not revive: an hour at most between two links given up for its sake."""
+
+FRESH_SSID_MAX: Final = 5
+FRESH_SSID_TIMEOUT: Final = 300.0
+"""How often a client's own callback is asked for a fresh SSID in its life, and how long it may take: a human may log in."""
 
 # --- venue -----------------------------------------------------------------------------------------------------------
 

@@ -1,103 +1,71 @@
 """The connection actor: keeps one authenticated link to the venue alive, and is the only one that touches the socket.
 
 An outage is not a crash: the actor reports `LinkLost` and `LinkUp` and tries again by itself, first at once, then with
-full-jitter backoff. What ends it for good is a rejected SSID, or a first round in which no candidate can be reached.
-While there is no link its inbox is still served: an order is answered `NotSent` at once, nothing waits to be sent late.
-What is to be sent waits here while a write is under way, orders ahead of requests; an order counts as `Written` when
-the write that carries it begins, and not before.
+full-jitter backoff, each time at the address that is best by what was measured. What ends it for good is a rejected SSID
+for which no fresh one can be had, or a first round in which no candidate can be reached in time. While there is no link
+its inbox is still served: an order is answered `NotSent` at once, nothing waits to be sent late. `Pause` ends the link
+and keeps it ended until `Unpause`.
 """
 
 from __future__ import annotations
 
-import math
-import ssl
-from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import trio
 
 from potrio.actor_errors import ActorDead
 from potrio.actors.keys import ORDER_BOOK, ROUTER
+from potrio.actors.limiter import account_of
 from potrio.actors.link import (
     Batch,
     CheckDeadline,
-    LinkCounters,
     LinkLost,
-    LinkPhase,
     LinkState,
     LinkUp,
+    Pause,
     Resync,
+    StreamsStale,
     SubmitOrder,
+    TooMany,
     Transmit,
-    count,
+    Unpause,
 )
+from potrio.actors.link_settings import LinkSettings
 from potrio.actors.outbox import Outbox
-from potrio.errors import (
-    AuthError,
-    ConfigError,
-    ConnectionBroken,
-    ConnectTimeout,
-    LocalProtocolError,
-    PotrioError,
-)
-from potrio.limits import CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, RECONNECT_BASE, RECONNECT_CAP, RECONNECT_STABLE
-from potrio.protocol.client_session import ClientSession
-from potrio.protocol.events import (
-    Authenticated,
-    Closed,
-    Connected,
-    EventReceived,
-    EventRun,
-    Opened,
-    SessionEvent,
-)
+from potrio.actors.phases import LinkPhase
+from potrio.actors.wire import Wire
+from potrio.errors import AuthError, ConfigError, ConnectionBroken, NotConnected, PotrioError
+from potrio.limits import CLOSE_TIMEOUT, RECONNECT_BASE, RECONNECT_CAP, RECONNECT_STABLE
 from potrio.protocol.regions import Region
-from potrio.protocol.ssid import Ssid
-from potrio.seam import Seam
-from potrio.secrets import redact_error
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.context import Context
-from potrio.transport.base import Transport, TransportKind
-from potrio.transport.dial import default_ssl_context, dial
+from potrio.transport.dial import default_ssl_context
 
-__all__ = ["ConnectionMessage", "LinkSettings", "connection", "lane"]
+__all__ = ["ConnectionMessage", "connection", "lane"]
 
-ConnectionMessage = Transmit | SubmitOrder | CheckDeadline | Resync
+ConnectionMessage = Transmit | SubmitOrder | CheckDeadline | Resync | TooMany | StreamsStale | Pause | Unpause
 
 RECONNECT = Backoff(base=RECONNECT_BASE, cap=RECONNECT_CAP, jitter="full", reset_after=RECONNECT_STABLE)
 
-
-class LinkSettings(msgspec.Struct, frozen=True):
-    """How to reach the venue: everything the connection needs to know that does not change while it lives."""
-
-    ssid: Ssid
-    candidates: tuple[Region, ...]
-    seam: Seam
-    transport: TransportKind = "framed"
-    headers: Mapping[str, str] | None = None
-    ssl_context: ssl.SSLContext | None = None
-    allow_insecure: bool = False
-    handshake_timeout: float = HANDSHAKE_TIMEOUT
+PAUSED = "paused"
 
 
 def lane(message: ConnectionMessage) -> int:
     """Control before orders before requests: an order never waits behind a page of history."""
     match message:
-        case CheckDeadline() | Resync():
-            return 0
+        case Transmit():
+            return 2
         case SubmitOrder():
             return 1
         case _:
-            return 2
+            return 0
 
 
 async def connection(ctx: Context[ConnectionMessage], settings: LinkSettings, link: LinkState) -> None:
     """Run the link until the supervisor stops it. Cancelling closes the socket within CLOSE_TIMEOUT.
 
     Raises:
-        AuthError: the venue rejects the SSID.
+        AuthError: the venue rejects the SSID, and there is no fresh one.
         ConnectError: no candidate could be reached before there ever was a link.
         ConfigError: an address among the candidates cannot be used.
     """
@@ -110,7 +78,9 @@ async def connection(ctx: Context[ConnectionMessage], settings: LinkSettings, li
             await driver.leave()
             nursery.cancel_scope.cancel("the connection actor is stopping")
     finally:  # also where it crashes: nobody may believe in a link without an actor behind it
-        driver.lose(ConnectionBroken("the connection actor has ended"))
+        if driver.wire is not None:
+            driver.wire.lose(ConnectionBroken("the connection actor has ended"))
+        driver.outbox.close()
     if link.fatal is not None:
         raise link.fatal
 
@@ -119,85 +89,79 @@ class _Driver:
     """The state of one incarnation."""
 
     def __init__(self, ctx: Context[ConnectionMessage], settings: LinkSettings, link: LinkState) -> None:
-        self.ctx = ctx
         self.settings = settings
         self.link = link
         self.seam = settings.seam
         self.router = ctx.lookup(ROUTER)
-        self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam)
+        gate = settings.limits.gate(account_of(settings.ssid), settings.address, self.seam.now())
+        self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam, gate)
         self.generator = self.seam.generator()
         # Loading the system's certificates takes some 30 ms: once, not at every attempt.
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
         self.ssl_context = settings.ssl_context or (default_ssl_context() if tls else None)
-        self.session: ClientSession | None = None
-        self.counters = LinkCounters()
-        self.scope = trio.CancelScope()
-        self.loss: PotrioError | None = None
-        self.outgoing = trio.Event()
-        self.stage = "dns"
-        self.ready_at: float | None = None
-        self.leaving: trio.Event | None = None
+        self.wire: Wire | None = None  # the present attempt, or the last one
+        self.leaving = False
+        self.turned = trio.Event()  # paused, or not any more
 
     async def take_over(self) -> None:
         """A former incarnation crashed, and its socket went with it: say so before anything else."""
         if self.link.epoch:
             now = self.seam.now()
             self.link.reconnects += 1
-            self.link.enter(LinkPhase.RECONNECTING, now)
+            self.link.move(LinkPhase.RECONNECTING, now)
             await self.report(LinkLost(self.link.epoch, "the connection actor was restarted", now))
 
     # --- what others ask for (never waits) ---------------------------------------------------------------------------
 
     def handle(self, message: ConnectionMessage | Any) -> None:
         match message:
-            case Transmit(message=event, epoch=epoch):
-                if self.is_present(epoch) and self.outbox.add_request(event):
-                    self.outgoing.set()
-                else:
-                    self.counters.dropped += 1
+            case Transmit(epoch=epoch):
+                wire = self.present(epoch)
+                if wire is not None and self.outbox.add_request(message):
+                    wire.wake()
+                    return
+                if wire is None:
+                    message.settle(NotConnected("there is no connection to the venue now; nothing was sent"))
+                if self.wire is not None:
+                    self.wire.counters.dropped += 1
             case SubmitOrder():
-                if self.link.ready:
+                wire = self.present(None)
+                if wire is not None:
                     self.outbox.add_order(message)
-                    self.outgoing.set()
+                    wire.wake()
                 else:
-                    self.outbox.refuse(message, "not connected")
+                    self.outbox.refuse(message, PAUSED if self.link.paused else "not connected")
             case CheckDeadline():
-                self.check_deadline()
+                if self.wire is not None:
+                    self.wire.check_deadline()
+            case StreamsStale(assets=assets, epoch=epoch):
+                if self.present(epoch) is not None:
+                    phase = LinkPhase.DEGRADED if assets else LinkPhase.READY
+                    if phase is not self.link.phase:
+                        self.link.move(phase, self.seam.now())
+            case TooMany(lane=refused):
+                self.outbox.too_many(refused)
             case Resync(reason=reason, epoch=epoch):
-                if self.is_present(epoch):
-                    self.drop(ConnectionBroken(reason))
+                if (wire := self.present(epoch)) is not None:
+                    wire.drop(ConnectionBroken(reason))
+            case Pause() | Unpause():
+                self.turn(isinstance(message, Pause))
             case _:
                 raise AssertionError(f"the connection has no use for a {type(message).__name__}")
 
-    def is_present(self, epoch: int | None) -> bool:
-        """Is there a link, and is it the one that is meant?"""
-        return self.link.ready and epoch in (None, self.link.epoch)
+    def present(self, epoch: int | None) -> Wire | None:
+        """The link, if there is one and it is the one that is meant."""
+        return self.wire if self.link.ready and epoch in (None, self.link.epoch) else None
 
-    def check_deadline(self) -> None:
-        if self.session is None:
+    def turn(self, paused: bool) -> None:
+        """Paused, or not any more; the second time says nothing new."""
+        if paused == self.link.paused:
             return
-        for event in self.session.handle_deadline(self.seam.now()):
-            if isinstance(event, Closed):
-                self.drop(event.error or ConnectionBroken("the session ended"))
-        self.link.set_deadline(self.session.next_deadline())
-        self.outgoing.set()
-
-    def lose(self, reason: PotrioError) -> None:
-        """There is no link any more: from this moment nothing is taken for it. The first reason given is reported.
-
-        Every error of a connection comes through here before anybody sees it, and leaves without the token (P8).
-        """
-        redact_error(reason, self.settings.ssid.session)
-        if self.loss is None:
-            self.loss = reason
-        if self.link.ready:
-            self.link.enter(LinkPhase.RECONNECTING, self.seam.now())
-        self.counters.dropped += self.outbox.give_back("the link was lost before it could be sent")
-
-    def drop(self, reason: PotrioError) -> None:
-        """End the present connection at once."""
-        self.lose(reason)
-        self.scope.cancel(str(reason))
+        self.link.paused = paused
+        turned, self.turned = self.turned, trio.Event()
+        turned.set()
+        if paused and self.wire is not None and self.wire.loss is None:
+            self.wire.leave(ConnectionBroken(PAUSED))
 
     async def report(self, message: LinkUp | LinkLost | Batch) -> None:
         """Tell the router, in order with the data; waits while it has too much to do. Cancelling tells nothing."""
@@ -206,187 +170,93 @@ class _Driver:
         except ActorDead:
             pass  # the tree is being stopped, and the router goes first: nobody is left to be told
 
+    async def leave(self) -> None:
+        """Say goodbye to the venue, if there is a link and it takes the words in time."""
+        self.leaving = True
+        if self.wire is None or self.wire.loss is not None:
+            return
+        said = self.wire.leave(ConnectionBroken("the client is closing"))
+        if said is not None:
+            with trio.move_on_after(CLOSE_TIMEOUT / 2):
+                await said.wait()
+
     # --- the life of the link ----------------------------------------------------------------------------------------
 
     async def keep_connected(self, actor: trio.CancelScope) -> None:
-        """Connect, stay, connect again; the candidate that worked last is tried first. Ends the actor when hopeless."""
+        """Connect, stay, connect again, until it is hopeless: that ends the actor."""
         await self.take_over()
-        candidates = deque(self.settings.candidates)
+        link, candidates, health = self.link, self.settings.candidates, self.settings.health
+        deadline = self.seam.now() + self.settings.connect_deadline
         failures = 0  # since the link was last stable
         failed: list[PotrioError] = []  # of the very first round
         while True:
-            lost = await self.one_connection(candidates[0])
-            now = self.seam.now()
-            first = self.link.ups == 0
+            if link.paused:
+                await self.stay_paused()
+                failures = 0
+            region = health.ranked(candidates, self.seam.now())[0]
+            lost = await self.one_connection(region, deadline)
+            if self.leaving:
+                return
+            first, ready_for = link.ups == 0, self.was_ready_for()
+            if link.paused and not isinstance(lost, AuthError | ConfigError):
+                continue
+            if isinstance(lost, AuthError):
+                try:
+                    await self.renew(lost)
+                except AuthError as error:
+                    return self.give_up(error, actor)
+                deadline = self.seam.now() + self.settings.connect_deadline
+                continue
+            if ready_for >= RECONNECT_STABLE:
+                failures = 0
+            else:
+                failures += 1
+                health.failed(region, self.seam.now())
             if first:
                 failed.append(lost)
-            if self.ready_at is None:
-                candidates.rotate(-1)
-                failures += 1
-            else:
-                self.link.reconnects += 1
-                failures = 0 if now - self.ready_at >= RECONNECT.reset_after else failures + 1
-            hopeless = isinstance(lost, AuthError | ConfigError)
-            if hopeless or (first and failures >= len(candidates)):
-                self.link.fatal = lost if hopeless else first_of(failed)
-                self.link.enter(LinkPhase.CLOSED, now)
-                actor.cancel(str(lost))
-                return
-            self.link.enter(LinkPhase.CONNECTING if first else LinkPhase.RECONNECTING, now)
+            if isinstance(lost, ConfigError):
+                return self.give_up(lost, actor)
+            if first and (failures >= len(candidates) or self.seam.now() >= deadline):
+                return self.give_up(first_of(failed), actor)
             # The first try after a stable link is at once; so is the very first round.
             if failures and not first:
-                await trio.sleep(RECONNECT.delay(failures, self.generator))
+                with trio.move_on_after(RECONNECT.delay(failures, self.generator)):
+                    await self.turned.wait()
 
-    async def one_connection(self, region: Region) -> PotrioError:
+    async def one_connection(self, region: Region, deadline: float) -> PotrioError:
         """One connection, from dialling to its loss; returns why it ended."""
-        settings, seam = self.settings, self.seam
-        self.counters = self.link.begin(region.url)
-        self.loss = self.ready_at = None
-        self.stage = "dns"
-        self.outbox.taken()
-        self.link.enter(LinkPhase.CONNECTING, seam.now())
-        self.scope = trio.CancelScope(deadline=seam.now() + settings.handshake_timeout)
-        with self.scope:
-            try:
-                async with dial(
-                    region.url,
-                    seam=seam,
-                    kind=settings.transport,
-                    headers=settings.headers,
-                    ssl_context=self.ssl_context,
-                    allow_insecure=settings.allow_insecure,
-                    on_stage=self.on_stage,
-                ) as transport:
-                    await self.run(transport, region)
-            except PotrioError as error:
-                self.drop(error)
-        self.session = None
-        self.link.set_deadline(None)
-        lost = self.loss or ConnectTimeout(region.url, self.stage, settings.handshake_timeout)
-        self.link.last_error = lost
-        self.link.enter(LinkPhase.RECONNECTING, seam.now())
-        await self.report(LinkLost(self.link.epoch, str(lost), seam.now()))
+        settings, link = self.settings, self.link
+        budget = settings.handshake_timeout
+        if link.ups == 0:
+            budget = min(budget, max(0.0, deadline - self.seam.now()))
+        self.wire = Wire(settings, region, link, self.outbox, self.report, self.ssl_context)
+        lost = await self.wire.run(budget)
+        if self.wire.ready_at is not None:
+            link.reconnects += 1
         return lost
 
-    def on_stage(self, stage: str) -> None:
-        self.stage = stage
+    def was_ready_for(self) -> float:
+        """For how long the last link was one; -1 where there was none."""
+        assert self.wire is not None
+        return -1.0 if self.wire.ready_at is None else self.seam.now() - self.wire.ready_at
 
-    async def run(self, transport: Transport, region: Region) -> None:
-        """Speak the protocol over an open transport until one side ends it."""
-        self.stage = "engine.io"
-        self.session = ClientSession(now=self.seam.now(), target=region.url, gathers=True)
-        self.outgoing = trio.Event()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.write, transport, self.session)
-            await self.read(transport, self.session)
-            nursery.cancel_scope.cancel("the session has ended")
-        if self.session.has_output:
-            with trio.move_on_after(CLOSE_TIMEOUT / 2):
-                await self.send(transport, self.session)
+    async def renew(self, rejection: AuthError) -> None:
+        """The SSID was rejected: get another one, or raise what ends the client."""
+        if self.settings.fresh is None:
+            raise rejection
+        await self.settings.fresh.renew(rejection)
 
-    async def read(self, transport: Transport, session: ClientSession) -> None:
-        """Feed what comes to the session and what it says to the router, one message per read."""
-        counters, seam = self.counters, self.seam
-        while self.loss is None:
-            try:
-                messages = await transport.receive()
-            except PotrioError as error:
-                events = session.receive_close(error)
-            else:
-                counters.messages_received += len(messages)
-                events = session.receive_messages(messages, seam.now())
-                counters.pings_received = session.pings_received
-            self.link.set_deadline(session.next_deadline())
-            was_ready = self.link.ready
-            ended = self.follow(events, session)
-            if ended is not None:
-                self.lose(ended)
-            if session.has_output:
-                self.outgoing.set()
-            if self.link.ready and not was_ready:
-                await self.report(LinkUp(self.link.epoch, seam.now()))
-            if events:
-                await self.report(Batch(self.link.epoch, events, seam.now(), seam.wall()))
+    async def stay_paused(self) -> None:
+        """Wait for `Unpause`."""
+        self.link.move(LinkPhase.DISCONNECTED, self.seam.now())
+        while self.link.paused:
+            await self.turned.wait()
 
-    def follow(self, events: list[SessionEvent], session: ClientSession) -> PotrioError | None:
-        """Take the steps of the handshake as they come; returns why the session ended, if it did."""
-        received = self.counters.events_received
-        ended: PotrioError | None = None
-        for event in events:
-            match event:
-                case EventReceived(name=name):
-                    count(received, name)
-                case EventRun(name=name, payloads=payloads):
-                    count(received, name, len(payloads))
-                case Opened(handshake=handshake):
-                    self.stage = "socket.io"
-                    self.link.handshake = handshake
-                case Connected():
-                    self.stage = "auth"
-                    self.link.enter(LinkPhase.AUTHENTICATING, self.seam.now())
-                    try:  # it may be larger than the venue takes, or the venue has left in the same read
-                        session.authenticate(self.settings.ssid.auth_payload().reveal())
-                        self.outbox.names["auth"] += 1
-                    except LocalProtocolError as error:
-                        session.receive_close(error)
-                        ended = session.close_exc
-                case Authenticated():
-                    received["successauth"] += 1
-                    self.scope.deadline = math.inf
-                    self.ready_at = self.seam.now()
-                    self.link.ups += 1
-                    self.link.enter(LinkPhase.READY, self.ready_at)
-                case Closed(error=error):
-                    ended = error or ConnectionBroken("the venue ended the session")
-                case _:
-                    pass
-        return ended
-
-    async def write(self, transport: Transport, session: ClientSession) -> None:
-        """Send whatever is waiting at each wake-up, in one write."""
-        while True:
-            await self.outgoing.wait()
-            self.outgoing = trio.Event()
-            if self.link.ready and self.leaving is None:
-                self.outbox.load(session, self.link.epoch)
-            if session.has_output:
-                try:
-                    await self.send(transport, session)
-                except PotrioError as error:
-                    session.receive_close(error)  # it knows how far it had come, and types the error by that
-                    self.drop(session.close_exc or error)
-                    return
-            if self.leaving is not None and not session.has_output:
-                self.leaving.set()
-
-    async def send(self, transport: Transport, session: ClientSession) -> None:
-        """Write what the session has queued. What goes wrong forgets the frames that had the authentication (P8)."""
-        try:
-            await self.put(transport, session.messages_to_send())
-        except BaseException as error:
-            if self.ready_at is None:
-                redact_error(error, self.settings.ssid.session)
-            raise
-
-    async def put(self, transport: Transport, messages: list[Any]) -> None:
-        """Write, and count what was written."""
-        names = self.outbox.taken()
-        await transport.send(messages)
-        counters = self.counters
-        counters.messages_sent += len(messages)
-        counters.pongs_sent += messages.count("3")
-        counters.events_sent.update(names)
-
-    async def leave(self) -> None:
-        """Say goodbye to the venue, if there is a link and it takes the words in time."""
-        if self.session is None or not self.link.ready:
-            return
-        self.leaving = trio.Event()
-        self.lose(ConnectionBroken("the client is closing"))
-        self.session.send_disconnect()
-        self.outgoing.set()
-        with trio.move_on_after(CLOSE_TIMEOUT / 2):
-            await self.leaving.wait()
+    def give_up(self, reason: PotrioError, actor: trio.CancelScope) -> None:
+        """It is hopeless: end the actor, and with it the client."""
+        self.link.fatal = reason
+        self.link.move(LinkPhase.CLOSED, self.seam.now())
+        actor.cancel(str(reason))
 
 
 def first_of(failed: list[PotrioError]) -> PotrioError:

@@ -25,6 +25,9 @@ TickStream = Stream[Tick | Gap]
 ASSET: Final = attrgetter("asset")
 STAMP: Final = attrgetter("timestamp")
 
+GAPS_MAX: Final = 64
+"""Gaps kept for the event that tells the end of an outage: one for each asset, and there are few."""
+
 
 class Feed:
     """One asset's ticks."""
@@ -56,6 +59,7 @@ class Feeds:
         self.unwanted = 0
         self.out_of_order = 0
         self.unbelievable = 0
+        self.gaps: list[Gap] = []  # told since the link is back, for whoever tells of the outage
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -170,11 +174,28 @@ class Feeds:
 
     def start_bridging(self) -> list[str]:
         """The connection is back: returns the assets to ask for again; their ticks are held back until `bridge`."""
+        self.gaps.clear()
         for feed in self._feeds.values():
             if feed.lost and feed.last is not None:
                 feed.bridging = []
             feed.lost = False
         return list(self._feeds)
+
+    def restart(self, asset: str) -> None:
+        """The asset is asked for again on the same link: bridge what may have been missed meanwhile."""
+        feed = self._feeds.get(asset)
+        if feed is not None and feed.last is not None and feed.bridging is None:
+            feed.bridging = []
+
+    def last(self, asset: str) -> float | None:
+        """The stamp of the newest tick delivered (UTC seconds)."""
+        feed = self._feeds.get(asset)
+        return None if feed is None else feed.last
+
+    def take_gaps(self) -> list[Gap]:
+        """The gaps told since the link is back; each is given out once."""
+        gaps, self.gaps = self.gaps, []
+        return gaps
 
     def bridging(self, asset: str) -> bool:
         """Is this asset waiting for its missing ticks?"""
@@ -196,6 +217,9 @@ class Feeds:
         if not reaches_back:
             first = items[0] if items else None
             until = first.timestamp if isinstance(first, Tick) else None
-            items.insert(0, Gap("reconnect", asset, since=last, until=until))
+            gap = Gap("reconnect", asset, since=last, until=until)
+            items.insert(0, gap)
+            if len(self.gaps) < GAPS_MAX:
+                self.gaps.append(gap)
         self.delivered += sum(type(item) is Tick for item in items)
         feed.deliver(items)

@@ -6,12 +6,15 @@ The connection actor is the only writer of `LinkState`; it reports every change 
 
 from __future__ import annotations
 
-import enum
+import math
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import trio
 
+from potrio.actors.limiter import Lane
+from potrio.actors.phases import SENDING, LinkPhase, may_follow
 from potrio.errors import ClientClosed, PotrioError
 from potrio.protocol.engineio import Handshake
 from potrio.protocol.events import SessionEvent
@@ -28,6 +31,7 @@ __all__ = [
     "NotSent",
     "Resync",
     "SubmitOrder",
+    "TooMany",
     "Transmit",
     "Written",
     "count",
@@ -37,14 +41,32 @@ __all__ = [
 # --- to the connection -----------------------------------------------------------------------------------------------
 
 
-class Transmit(msgspec.Struct, frozen=True, gc=False):
+class Transmit(msgspec.Struct, frozen=True):
     """Send this if the link is ready, else drop and count it. ``epoch`` pins it to one connection (None: whichever).
 
     For requests that are safe to repeat or worthless later: whoever needs the outcome watches for `LinkLost`.
+
+    Attributes:
+        expires_at: do not send it later than this (trio's clock); the limiter refuses what would have to wait longer.
+        settled: called once, with None when it is in the bytes of the next write, or with the error for which it
+            never will be: `NotConnected`, `RateLimited`, `MailboxFull`. It must not raise.
     """
 
     message: Message
     epoch: int | None = None
+    expires_at: float = math.inf
+    settled: Callable[[PotrioError | None], None] | None = None
+
+    def settle(self, error: PotrioError | None) -> None:
+        """Tell whoever wants to know."""
+        if self.settled is not None:
+            self.settled(error)
+
+
+class TooMany(msgspec.Struct, frozen=True, gc=False):
+    """The venue said that there was too much of this lane."""
+
+    lane: Lane
 
 
 class SubmitOrder(msgspec.Struct, frozen=True):
@@ -67,6 +89,21 @@ class Resync(msgspec.Struct, frozen=True, gc=False):
 
     reason: str
     epoch: int | None = None
+
+
+class StreamsStale(msgspec.Struct, frozen=True, gc=False):
+    """These assets are silent though they may be traded (none: all flow again). ``epoch``: of the link they came over."""
+
+    assets: tuple[str, ...]
+    epoch: int
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False):
+    """End the link, with a word to the venue, and stay disconnected."""
+
+
+class Unpause(msgspec.Struct, frozen=True, gc=False):
+    """Connect again, at once."""
 
 
 # --- from the connection, in order with the data ---------------------------------------------------------------------
@@ -117,17 +154,6 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
 # --- state everyone may read -----------------------------------------------------------------------------------------
 
 
-class LinkPhase(enum.Enum):
-    """Where the link is in its life."""
-
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    AUTHENTICATING = "authenticating"
-    READY = "ready"
-    RECONNECTING = "reconnecting"
-    CLOSED = "closed"
-
-
 NAMES_MAX = 300
 """Names that are counted one by one; a venue that invents more of them has the rest counted together."""
 
@@ -175,6 +201,8 @@ class LinkState:
         self.since = 0.0
         self.reconnects = 0
         self.ups = 0  # connections that became ready
+        self.paused = False
+        self.transitions: Counter[tuple[LinkPhase, LinkPhase]] = Counter()
         self.handshake: Handshake | None = None
         self.deadline: float | None = None
         self._sooner = trio.Event()
@@ -186,8 +214,8 @@ class LinkState:
 
     @property
     def ready(self) -> bool:
-        """Authenticated now?"""
-        return self.phase is LinkPhase.READY
+        """Authenticated now, so that something can be sent? A degraded link is."""
+        return self.phase in SENDING
 
     async def wait_ready(self) -> None:
         """Wait until the link is ready; cancelling only stops the waiting.
@@ -229,8 +257,14 @@ class LinkState:
     EPOCHS_KEPT = 64
     """This many connections keep counters of their own; older ones are in the total only."""
 
+    def move(self, phase: LinkPhase, at: float) -> None:
+        """Go on to another phase that may follow the present one; anything else is a bug of the connection."""
+        assert may_follow(self.phase, phase), f"{phase.value} after {self.phase.value}"
+        self.enter(phase, at)
+
     def enter(self, phase: LinkPhase, at: float) -> None:
-        """Move to another phase and wake whoever waits for it."""
+        """Be in a phase, wherever the link was, and wake whoever waits for it."""
+        self.transitions[self.phase, phase] += 1
         self.phase = phase
         self.since = at
         changed, self._changed = self._changed, trio.Event()

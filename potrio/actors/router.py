@@ -21,6 +21,9 @@ from potrio.actors.account import AccountState
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit, count
+from potrio.actors.outages import Outages
+from potrio.actors.staleness import StaleWatch
+from potrio.actors.stream_guard import LookAtStreams, StreamGuard
 from potrio.errors import LimitExceeded, RemoteProtocolError, RequestError
 from potrio.limits import DECODE_ERRORS_MAX, DECODE_ERRORS_WINDOW, REQUEST_TIMEOUT, TICK_AHEAD_MAX
 from potrio.protocol.events import EventReceived, EventRun
@@ -86,14 +89,16 @@ class RouterCounters(msgspec.Struct):
     undecodable: Counter[str] = msgspec.field(default_factory=Counter)
 
 
-RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue
+RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue | LookAtStreams
 
 
 class RouterState:
     """What outlives an incarnation: who reads what, the counters, and what was in hand when it crashed."""
 
-    def __init__(self) -> None:
+    def __init__(self, stale_after: float | None = None) -> None:
         self.feeds = Feeds()
+        self.outages = Outages()
+        self.watch = StaleWatch(stale_after)
         self.counters = RouterCounters()
         self.probe: str | None = None  # the asset whose ticks were asked for to measure the clock
         self.in_hand: Batch | LinkUp | LinkLost | None = None
@@ -126,6 +131,9 @@ class _Routes:
         self.faults: deque[float] = deque(maxlen=DECODE_ERRORS_MAX)
         self.arrived = 0.0
         self.arrived_wall = 0.0
+        self.guard = StreamGuard(
+            ctx, self.feeds, state.watch, state.outages, account, link, ask_for=self.ask_for, tell=self.tell
+        )
         to_order_book = self.to_order_book
         self.routes: dict[type[Message], Callable[[Any], None]] = {
             UpdateStream: self.ticks,
@@ -153,6 +161,7 @@ class _Routes:
             self.link_changed(in_hand)
         elif in_hand is not None:
             self.batch(in_hand)
+        self.guard.schedule()
 
     def handle(self, message: RouterMessage | Any) -> None:
         match message:
@@ -169,8 +178,12 @@ class _Routes:
             case BridgeOverdue(asset=asset, epoch=epoch):
                 if epoch == self.link.epoch:
                     self.feeds.bridge(asset, ())
+            case LookAtStreams():
+                self.guard.look()
             case _:
                 raise AssertionError(f"the router has no use for a {type(message).__name__}")
+        if self.state.outages.restoring:
+            self.guard.settle()
 
     def link_changed(self, message: LinkUp | LinkLost) -> None:
         """Everyone who lives by the link is told, in order with the data."""
@@ -178,11 +191,13 @@ class _Routes:
         self.tell(ORDER_BOOK, message)
         self.tell(MONITOR, message)
         if isinstance(message, LinkUp):
-            self.restore(message.epoch)
+            self.restore()
             self.start_probe()
+            self.guard.link_up(message)
         else:
             self.state.probe = None
             self.feeds.lost()
+            self.guard.link_lost(message)
             self.account.lost()
             self.tell(HISTORY, message)
 
@@ -301,7 +316,7 @@ class _Routes:
         self.account.set_balance(message, self.arrived)
 
     def assets(self, message: UpdateAssets) -> None:
-        self.account.set_assets({asset.symbol: asset for asset in message.assets})
+        self.account.set_assets({asset.symbol: asset for asset in message.assets}, self.arrived)
 
     def recent(self, message: History) -> None:
         """The answer to a `ChangeSymbol`: its ticks close the gap of a feed that was asked for again."""
@@ -347,11 +362,16 @@ class _Routes:
             return
         for asset in self.feeds.add(stream, assets):
             self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
+        self.guard.schedule()
         call.reply(None)
 
-    def restore(self, epoch: int) -> None:
+    def restore(self) -> None:
         """Subscriptions are state, not messages: a new link gets them all, and the missing ticks are asked for."""
         for asset in self.feeds.start_bridging():
-            self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
-            if self.feeds.bridging(asset):
-                self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, epoch))
+            self.ask_for(asset)
+
+    def ask_for(self, asset: str) -> None:
+        """Ask for an asset's ticks; where its feed is being bridged, the answer has a certain time."""
+        self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
+        if self.feeds.bridging(asset):
+            self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch))

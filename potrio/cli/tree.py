@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from potrio.actors.connection import LinkSettings
+from potrio.actors.link_settings import LinkSettings
 from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.outline import Outline, outline, render_outline
 from potrio.cli.show import to_json

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from potrio.actor_errors import SupervisorFailed
-from potrio.actors.connection import LinkSettings
 from potrio.actors.keys import CONNECTION, MONITOR
-from potrio.actors.link import LinkPhase
+from potrio.actors.limiter import RateLimits, address_of
+from potrio.actors.link_settings import LinkSettings
+from potrio.actors.phases import LinkPhase
+from potrio.client.account import AccountCalls
 from potrio.client.config import Config
+from potrio.client.history import HistoryCalls
 from potrio.client.market import MarketCalls
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
@@ -76,6 +79,8 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
         ssl_context=config.ssl_context,
         allow_insecure=config.allow_insecure,
         handshake_timeout=config.handshake_timeout_s,
+        limits=config.limits or RateLimits(),
+        address=address_of(config.url),
     )
     shared = Shared(is_demo=parsed.is_demo)
     client: Client | None = None
@@ -97,10 +102,11 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     finally:
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
         shared.router.feeds.end(shared.link.fatal)
+        shared.account.end(shared.link.fatal)
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
 
-class Client(MarketCalls, TradingCalls):
+class Client(AccountCalls, HistoryCalls, MarketCalls, TradingCalls):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import trio
 
-from potrio.actors.link import LinkCounters, LinkPhase
+from potrio.actors.link import LinkCounters
 from potrio.actors.monitor import Fact, Statistics, statistics
+from potrio.actors.phases import LinkPhase
 from potrio.client.config import Config
 from potrio.client.tree import Shared
-from potrio.errors import ClientClosed, ConfigError, RequestTimeout
+from potrio.errors import ClientClosed, ClockUnknown, ConfigError, RequestTimeout
 from potrio.limits import CLOCK_TIMEOUT
 from potrio.protocol.ssid import Ssid
 from potrio.supervision.supervisor import Supervisor
@@ -56,14 +57,22 @@ class ClientCore:
         return list(self._shared.monitor.facts)
 
     def venue_time(self) -> datetime:
-        """The venue's time now (UTC, aware), from the clock estimate that its ticks feed."""
+        """The venue's time now (UTC, aware), from the clock estimate that its ticks feed; `clock` has its error bound.
+
+        Raises:
+            ClockUnknown: no tick has come yet to measure it by.
+        """
         clock = self._shared.account.clock
+        if not clock.is_measured:
+            raise ClockUnknown
         return datetime.fromtimestamp(clock.to_utc(clock.stamp_at(self._config.seam.wall())), UTC)
 
     def statistics(self) -> Statistics:
         """All counters, as they are now."""
         shared = self._shared
-        return statistics(shared.link, shared.router, shared.book, shared.account, shared.monitor)
+        return statistics(
+            shared.link, shared.router, shared.book, shared.account, shared.history, shared.monitor
+        )
 
     @property
     def epoch(self) -> int:

@@ -11,10 +11,11 @@ from typing import Never
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
-from potrio.actors.connection import LinkSettings, connection, lane
+from potrio.actors.connection import connection, lane
 from potrio.actors.history import HistoryState, history
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.actors.link import LinkState
+from potrio.actors.link_settings import LinkSettings
 from potrio.actors.monitor import MonitorState, monitor
 from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger

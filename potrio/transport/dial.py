@@ -1,4 +1,4 @@
-"""From a URL to an open transport, in four stages (dns, tcp, tls, http), each with its error.
+"""From a URL to an open transport, in stages (dns, tcp, proxy, tls, http), each with its error.
 
 `dial` is an async context manager for every kind of transport, because trio-websocket needs a task of its own, which
 must have an owner. The connection is closed when the block is left, however it is left. There is no timeout in here:
@@ -10,7 +10,8 @@ the caller bounds all stages together and may name the one under way, of which `
             scope.deadline = math.inf  # connected: the block goes on without a deadline
 
 Certificates and host names are always verified, unless a caller hands in an `ssl.SSLContext` that says otherwise.
-Redirects are not followed, proxies of the environment are not used, compression is not offered.
+Redirects are not followed, proxies of the environment are not used, compression is not offered. Through a proxy that was
+named, dns and tcp lead to the proxy: they are parts of the stage "proxy", and the venue's name is the proxy's to look up.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from potrio.errors import (
     ConnectionBroken,
     ConnectRefused,
     NameNotResolved,
+    ProxyFailed,
     RemoteProtocolError,
     TlsFailed,
     UpgradeRejected,
@@ -39,6 +41,7 @@ from potrio.seam import REAL, Seam
 from potrio.transport.base import Transport, TransportKind
 from potrio.transport.framed import FramedTransport
 from potrio.transport.http_head import HeadBuffer, receive_head
+from potrio.transport.proxy import Proxy, start_tunnel
 from potrio.transport.target import Target, is_loopback, parse_target
 from potrio.transport.upgrade import ClientUpgrade, request_headers
 
@@ -54,6 +57,7 @@ async def dial(
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     allow_insecure: bool = False,
+    proxy: Proxy | None = None,
     on_stage: Callable[[str], None] | None = None,
     message_max: int = CLIENT_MESSAGE_MAX,
     fragments_max: int = FRAGMENTS_MAX,
@@ -67,7 +71,8 @@ async def dial(
         headers: request headers besides those of the handshake; they replace the defaults of the same name.
         ssl_context: replaces `default_ssl_context`, and with it all that is verified.
         allow_insecure: let ``ws://`` reach other machines.
-        on_stage: called with ``"dns"``, ``"tcp"``, ``"tls"``, ``"http"`` as each stage starts.
+        proxy: connect through it.
+        on_stage: called with ``"dns"``, ``"tcp"``, ``"proxy"``, ``"tls"``, ``"http"`` as each stage starts.
         message_max: bytes in one message of the server.
         fragments_max: frames in one message of the server; kind "trio-websocket" keeps the default.
 
@@ -76,7 +81,8 @@ async def dial(
 
     Raises:
         ConfigError: url, headers or kind cannot be used; nothing was sent.
-        NameNotResolved, ConnectRefused, TlsFailed, UpgradeRejected: that stage failed; the connection is closed.
+        NameNotResolved, ConnectRefused, ProxyFailed, TlsFailed, UpgradeRejected: that stage failed; the connection is
+            closed.
 
     Waits for the network without a limit of its own. Cancelling closes what was open.
     """
@@ -84,7 +90,7 @@ async def dial(
         raise ConfigError("transport", f"must be one of {', '.join(get_args(TransportKind))}, not {kind!r}")
     target = parse_target(url, allow_insecure=allow_insecure)
     extra = request_headers(headers)
-    stream = await open_stream(target, seam=seam, ssl_context=ssl_context, on_stage=on_stage)
+    stream = await open_stream(target, seam=seam, ssl_context=ssl_context, proxy=proxy, on_stage=on_stage)
     opening: AbstractAsyncContextManager[Transport]
     if kind == "framed":
         opening = _open_framed(stream, target, extra, seam, message_max, fragments_max, on_stage)
@@ -99,14 +105,23 @@ async def dial(
         yield transport
 
 
-def default_ssl_context() -> ssl.SSLContext:
+def default_ssl_context(authorities: str | None = None) -> ssl.SSLContext:
     """Return a context that verifies certificate and host name, with TLS 1.2 or later.
 
     Loading the system's certificates takes some 30 ms: whoever connects often makes one and hands it to `dial`.
+
+    Args:
+        authorities: certificates in PEM to trust in the place of the system's.
+
+    Raises:
+        ssl.SSLError, ValueError: there is no certificate among them.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_default_certs()
+    if authorities is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cadata=authorities)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -116,20 +131,25 @@ async def open_stream(
     *,
     seam: Seam = REAL,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> trio.abc.Stream:
-    """Go through dns, tcp and tls: all that comes before the first byte of HTTP.
+    """Go through dns, tcp (or proxy) and tls: all that comes before the first byte of HTTP.
 
     Raises:
         ConfigError: ``ws://`` would leave this machine.
-        NameNotResolved, ConnectRefused, TlsFailed: that stage failed; nothing is left open.
+        NameNotResolved, ConnectRefused, ProxyFailed, TlsFailed: that stage failed; nothing is left open.
 
     Waits for the network. Cancelling closes what was open.
     """
-    _tell(on_stage, "dns")
-    addresses = await _resolve(target, seam)
-    _tell(on_stage, "tcp")
-    stream = await _connect(target, addresses, seam)
+    if proxy is not None:
+        _tell(on_stage, "proxy")
+        stream = await _connect_proxy(target, proxy, seam)
+    else:
+        _tell(on_stage, "dns")
+        addresses = await _resolve(target, seam)
+        _tell(on_stage, "tcp")
+        stream = await _connect(target, addresses, seam)
     if not target.tls:
         return stream
     try:
@@ -177,6 +197,24 @@ async def _connect(
         failures[0] if len(failures) == 1 else ExceptionGroup("no address could be connected to", failures)
     )
     raise ConnectRefused(str(target), reason) from cause
+
+
+async def _connect_proxy(target: Target, proxy: Proxy, seam: Seam) -> trio.abc.Stream:
+    """Open a tunnel through the proxy."""
+    try:
+        addresses = await seam.resolve(proxy.host, proxy.port)
+    except (OSError, UnicodeError) as error:
+        raise ProxyFailed(str(target), f"{proxy}: {_words(error)}") from error
+    try:
+        stream = await _connect(target, addresses, seam)
+    except ConnectRefused as error:
+        raise ProxyFailed(str(target), f"{proxy}: {error.reason}") from error.__cause__
+    try:
+        await start_tunnel(stream, proxy, target)
+    except BaseException:
+        await _close(stream)
+        raise
+    return stream
 
 
 async def _start_tls(

@@ -9,13 +9,12 @@ import pytest
 import trio
 
 from potrio.actor_errors import SupervisorFailed
-from potrio.actors.connection import LinkSettings, connection, lane
+from potrio.actors.connection import connection, lane
 from potrio.actors.keys import CONNECTION, ORDER_BOOK, ROUTER
 from potrio.actors.link import (
     Batch,
     CheckDeadline,
     LinkLost,
-    LinkPhase,
     LinkState,
     LinkUp,
     NotSent,
@@ -24,6 +23,8 @@ from potrio.actors.link import (
     Transmit,
     Written,
 )
+from potrio.actors.link_settings import LinkSettings
+from potrio.actors.phases import LinkPhase
 from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused, ConnectTimeout
 from potrio.limits import CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT
 from potrio.protocol.messages.auth import Ps
@@ -272,7 +273,7 @@ async def test_orders_overtake_requests_and_written_comes_before_the_bytes(autoj
             connection_ref.tell(message)
         await settle()
         await trio.sleep(0.01)
-        assert desk.venue.visits[0].events == ["openOrder", "updateOpenedDeals", "ps"]
+        assert desk.venue.visits[0].events == ["openOrder", "ps", "updateOpenedDeals"]
         (written,) = desk.booked
         assert (type(written), written.request_id, written.epoch) == (Written, "r1", 1)
         assert written.wall == pytest.approx(EPOCH + written.at)

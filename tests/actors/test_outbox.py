@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 import trio
 
-from potrio.actors.link import NotSent, SubmitOrder, Written
+from potrio.actors.link import NotSent, SubmitOrder, Transmit, Written
 from potrio.actors.outbox import Outbox
 from potrio.limits import MAILBOX_CAPACITY
 from potrio.protocol.client_session import ClientSession
@@ -59,7 +59,7 @@ async def desk(autojump_clock):
 async def test_orders_leave_before_requests_and_are_written_when_they_leave(autojump_clock, desk):
     outbox, told = desk
     session = ready()
-    outbox.add_request(Ps())
+    outbox.add_request(Transmit(Ps()))
     outbox.add_order(order())
     assert told == []
     outbox.load(session, 3)
@@ -96,7 +96,7 @@ async def test_giving_back(autojump_clock, desk):
     outbox, told = desk
     outbox.add_order(order("late", expires_at=trio.current_time() - 1))
     outbox.add_order(order("early", expires_at=trio.current_time() + 1))
-    outbox.add_request(Ps())
+    outbox.add_request(Transmit(Ps()))
     assert outbox.give_back("the link was lost") == 1
     assert [(m.request_id, m.final) for m in told] == [("late", True), ("early", False)]
     session = ready()
@@ -106,5 +106,5 @@ async def test_giving_back(autojump_clock, desk):
 
 async def test_requests_are_bounded(autojump_clock, desk):
     outbox, _ = desk
-    assert all(outbox.add_request(Ps()) for _ in range(MAILBOX_CAPACITY))
-    assert not outbox.add_request(Ps())
+    assert all(outbox.add_request(Transmit(Ps())) for _ in range(MAILBOX_CAPACITY))
+    assert not outbox.add_request(Transmit(Ps()))

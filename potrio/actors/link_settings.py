@@ -1,0 +1,51 @@
+"""How to reach the venue: what a connection needs to know, and the two records that outlive its incarnations."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Hashable, Mapping
+
+import msgspec
+
+from potrio.actors.fresh_ssid import FreshSsid
+from potrio.actors.limiter import RateLimits
+from potrio.actors.region_health import RegionHealth
+from potrio.limits import CONNECT_DEADLINE, HANDSHAKE_TIMEOUT
+from potrio.protocol.regions import Region
+from potrio.protocol.ssid import Ssid
+from potrio.seam import Seam
+from potrio.transport.base import TransportKind
+from potrio.transport.proxy import Proxy
+
+__all__ = ["LinkSettings"]
+
+
+class LinkSettings(msgspec.Struct, frozen=True):
+    """Everything that does not change while the client lives, but for the two records at the end.
+
+    Attributes:
+        limits: the budgets of this account and address, shared by whoever is given the same object.
+        address: whose budget of an address it is: the venue's.
+        health: what is known of the addresses.
+        fresh: the SSID in use, where the program can supply fresh ones; None: it is ``ssid`` for good.
+    """
+
+    ssid: Ssid
+    candidates: tuple[Region, ...]
+    seam: Seam
+    transport: TransportKind = "framed"
+    headers: Mapping[str, str] | None = None
+    ssl_context: ssl.SSLContext | None = None
+    allow_insecure: bool = False
+    handshake_timeout: float = HANDSHAKE_TIMEOUT
+    connect_deadline: float = CONNECT_DEADLINE
+    proxy: Proxy | None = None
+    limits: RateLimits = msgspec.field(default_factory=RateLimits)
+    address: Hashable = None
+    health: RegionHealth = msgspec.field(default_factory=RegionHealth)
+    fresh: FreshSsid | None = None
+
+    @property
+    def ssid_now(self) -> Ssid:
+        """The SSID to log in with."""
+        return self.ssid if self.fresh is None else self.fresh.ssid
