@@ -7,15 +7,22 @@ order owns at most one deal.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from decimal import Decimal
 
 import msgspec
+import trio
 
-from potrio.actors.evidence import Evidence, OrderIntent, same_terms
-from potrio.actors.order_handle import OrderHandle
-from potrio.limits import ORDERS_KEPT_MAX
+from potrio.actors.evidence import Anomaly, Evidence, OrderIntent, OrderState, same_terms
+from potrio.actors.order_handle import OrderHandle, OrderView
+from potrio.limits import ANOMALIES_KEPT_MAX, ORDERS_KEPT_MAX
 from potrio.protocol.messages.trading import Deal
 
 __all__ = ["Asked", "Book", "Submission"]
+
+
+ZERO = Decimal(0)
+
+AT_STAKE = {OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN, OrderState.SETTLING}
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +53,9 @@ class Book:
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
         self.held: set[str] = set()  # taken on, not to be handed over yet (a journal has to have them first)
         self.asked: dict[str, Asked] = {}
+        self.anomalies: deque[Anomaly] = deque(maxlen=ANOMALIES_KEPT_MAX)
+        self.anomalies_total = 0
+        self._external_news = trio.Event()
 
     def add(self, intent: OrderIntent) -> OrderHandle:
         """Take an order on; the oldest ended orders are forgotten, a live one never is."""
@@ -57,23 +67,33 @@ class Book:
             self._forget(next(request_id for request_id in self.orders if request_id not in self.live))
         return handle
 
-    def show(self, evidence: Evidence, closing_passed: bool) -> bool:
-        """Bring the handle up to date with the evidence; returns whether the order is live."""
+    def show(self, evidence: Evidence, view: OrderView) -> list[Anomaly]:
+        """Bring the handle up to date with the evidence; returns the contradictions that are new."""
         request_id = evidence.intent.request_id
         handle = self.handles[request_id]
-        handle.update(
-            evidence.state(closing_passed),
-            evidence.deal,
-            evidence.denied or evidence.refused,
-            evidence.anomalies,
-        )
+        found = [
+            Anomaly(request_id, text, view.at) for text in evidence.anomalies if text not in handle.anomalies
+        ]
+        self.anomalies.extend(found)
+        self.anomalies_total += len(found)
+        handle.update(view)
         if handle.state.ended:
             self.live.pop(request_id, None)
             self.asked.pop(request_id, None)
             self.held.discard(request_id)
         else:
             self.live[request_id] = evidence
-        return not handle.state.ended
+        return found
+
+    def exposure(self) -> Decimal:
+        """Money that is, or may be, at stake: written, and not known to have ended (I10)."""
+        return sum(
+            (h.intent.amount for h in map(self.handles.__getitem__, self.live) if h.state in AT_STAKE), ZERO
+        )
+
+    def find(self, id: str) -> OrderHandle | None:
+        """The order of this request id, or of the deal of this id."""
+        return self.handles.get(id) or self.handles.get(self.owner.get(id, ""))
 
     def twin_in_doubt(self, request_id: str) -> str | None:
         """An order of the same terms that may or may not have reached the venue on a connection that is gone.
@@ -114,11 +134,17 @@ class Book:
         evidence.named = evidence.named or exact
         return [*changed, evidence]
 
+    async def wait_external(self) -> None:
+        """Wait for news of a deal that is not ours. Cancelling only stops the waiting."""
+        await self._external_news.wait()
+
     def keep_external(self, deal: Deal) -> None:
         """Remember a deal that is not ours: as it ended, once that is known."""
         known = self.external.get(deal.id)
         if known is None or deal.is_closed or not known.is_closed:
             self.external[deal.id] = deal
+            news, self._external_news = self._external_news, trio.Event()
+            news.set()
         while len(self.external) > ORDERS_KEPT_MAX:
             self.external.popitem(last=False)
 
@@ -126,6 +152,7 @@ class Book:
         """Tell everyone who waits that nobody will write here any more."""
         for handle in self.handles.values():
             handle.fail(error)
+        self._external_news.set()
 
     def _forget(self, request_id: str) -> None:
         evidence = self.orders.pop(request_id)

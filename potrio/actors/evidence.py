@@ -18,13 +18,14 @@ A soft state gives way to hard evidence (a deal), and says so in ``anomalies``.
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from potrio.protocol.messages.trading import Deal, Side
 
-__all__ = ["Evidence", "OrderIntent", "OrderState", "same_terms"]
+__all__ = ["Anomaly", "Evidence", "OrderIntent", "OrderState", "same_terms"]
 
 
 class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,14 @@ def same_terms(one: OrderIntent, other: OrderIntent) -> bool:
     """Do two intents ask for the same thing? When they were asked for does not matter."""
     fields = ("asset", "side", "amount", "duration_s", "is_demo")
     return all(getattr(one, field) == getattr(other, field) for field in fields)
+
+
+class Anomaly(msgspec.Struct, frozen=True):
+    """Something that contradicts what was shown of an order before. ``at`` is the venue's time (UTC), if known."""
+
+    request_id: str
+    text: str
+    at: datetime | None
 
 
 class OrderState(enum.Enum):
@@ -74,6 +83,9 @@ _UNANSWERED = {OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN}
 _ENDED = {OrderState.DENIED, OrderState.REJECTED, OrderState.VOID, OrderState.SETTLED}
 
 
+NOTES_MAX = 16
+"""Contradictions kept of one order; a venue that goes on to contradict itself says nothing new."""
+
 ABSENCES_FOR_VOID = 2
 """Complete lists of the venue that must lack an order before it counts as never accepted."""
 
@@ -95,6 +107,7 @@ class Evidence(msgspec.Struct):
     settled: bool = False
     absent_at: float | None = None  # when a list lacked it last (trio's clock)
     named: bool = False  # the venue itself said that the deal is this order's
+    told_by: str = ""  # which message of the venue told the deal, and which its end
     anomalies: tuple[str, ...] = ()
 
     def state(self, closing_passed: bool = False) -> OrderState:
@@ -112,6 +125,29 @@ class Evidence(msgspec.Struct):
         if self.absences >= ABSENCES_FOR_VOID:
             return OrderState.VOID
         return OrderState.UNKNOWN if self.link_lost or self.overdue or self.presumed else OrderState.SENT
+
+    def cause(self, state: OrderState) -> str:
+        """Which facts put it into that state, in words."""
+        match state:
+            case OrderState.NEW:
+                return "taken on"
+            case OrderState.SENT:
+                return f"written on connection {self.written_epoch}"
+            case OrderState.UNKNOWN if self.presumed:
+                return "handed to a connection that did not say whether it was written"
+            case OrderState.UNKNOWN if self.link_lost:
+                return f"connection {self.written_epoch} was lost before an answer came"
+            case OrderState.UNKNOWN:
+                return "no answer in time"
+            case OrderState.VOID:
+                return f"the venue's lists lack it, {self.absences} times"
+            case OrderState.DENIED | OrderState.REJECTED:
+                return self.denied or self.refused or state.value
+            case OrderState.SETTLING:
+                return "its close time has passed"
+            case OrderState.OPEN | OrderState.SETTLED:
+                assert self.deal is not None
+                return f"deal {self.deal.id}: {self.told_by or 'reported'}"
 
     # --- facts; each may be told any number of times, in any order ---------------------------------------------------
 
@@ -156,19 +192,22 @@ class Evidence(msgspec.Struct):
         self.deal = None
         self.note(why)
 
-    def join(self, deal: Deal, *, closed: bool = False) -> None:
-        """The venue has, or had, this deal for it; ``closed``: it was told as closed, whatever its fields say."""
+    def join(self, deal: Deal, *, closed: bool = False, told_by: str = "") -> None:
+        """The venue has, or had, this deal for it; ``closed``: it was told as closed, whatever its fields say.
+
+        What is open is joined with its end, never the other way round: the last message does not win.
+        """
         closed = closed or deal.is_closed
         before = self.state()
         if self.deal is None and before in (OrderState.REJECTED, OrderState.VOID):
             self.note(f"was {before.value}, but deal {deal.id} exists")
         if self.deal is None or (closed and not self.settled):
-            self.deal = deal
+            self.deal, self.told_by = deal, told_by
         elif self.settled and closed and deal.profit != self.deal.profit:
             self.note(f"settled with {self.deal.profit}, then reported with {deal.profit}")
         self.settled = self.settled or closed
 
     def note(self, anomaly: str) -> None:
         """Keep a contradiction for whoever looks at the order; each is kept once."""
-        if anomaly not in self.anomalies:
+        if anomaly not in self.anomalies and len(self.anomalies) < NOTES_MAX:
             self.anomalies = (*self.anomalies, anomaly)

@@ -13,6 +13,7 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
+from potrio.actors.evidence import Anomaly
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
 from potrio.logs import potrio_logger
@@ -60,7 +61,7 @@ class Statistics(msgspec.Struct, frozen=True):
     clock_error_s: float | None
 
 
-MonitorMessage = LinkUp | LinkLost | ChildCrashed | RestartScheduled
+MonitorMessage = LinkUp | LinkLost | Anomaly | ChildCrashed | RestartScheduled
 
 
 class MonitorState:
@@ -95,6 +96,8 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
             return "up", f"connection {epoch} is ready"
         case LinkLost(epoch=epoch, reason=reason):
             return "lost", f"connection {epoch} is gone: {reason}"
+        case Anomaly(request_id=request_id, text=text):
+            return "anomaly", f"order {request_id}: {text}"
         case ChildCrashed(path=path):
             return "crash", f"{path} crashed"
         case RestartScheduled(path=path):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from potrio.actor_errors import ChildNotFound
 from potrio.actors.account import AccountState
 from potrio.actors.book import Asked, Book
-from potrio.actors.evidence import Evidence, OrderState
-from potrio.actors.keys import CONNECTION
+from potrio.actors.evidence import Anomaly, Evidence, OrderState
+from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.link import LinkState, Resync, Transmit
+from potrio.actors.order_handle import OrderView
+from potrio.actors.order_journal import OrderJournal
 from potrio.actors.reconcile import absent_from_opened, closes_at, decides_in
 from potrio.limits import ORDER_ACK_TIMEOUT, SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import RequestOpenedDeals
@@ -36,9 +41,16 @@ class OrderClock:
     """When to look at which order. Every change of an order ends in `look`, which also brings its handle up to date."""
 
     def __init__(
-        self, ctx: Context[Any], book: Book, account: AccountState, link: LinkState, seam: Seam
+        self,
+        ctx: Context[Any],
+        book: Book,
+        account: AccountState,
+        link: LinkState,
+        seam: Seam,
+        journal: OrderJournal | None = None,
     ) -> None:
         self.ctx = ctx
+        self.journal = journal
         self.book = book
         self.account = account
         self.link = link
@@ -85,6 +97,8 @@ class OrderClock:
         """What keeps an order from being sent, as the end of a sentence."""
         if not self.link.ready:
             return ": not connected"
+        if self.journal is not None and self.journal.waits(request_id):
+            return ": the journal has not taken it in time"
         twin = self.book.twin_in_doubt(request_id)
         return "" if twin is None else f": the fate of {twin}, an order just like it, is not known"
 
@@ -142,12 +156,50 @@ class OrderClock:
         return list(self.book.live.values())
 
     def show(self, evidence: Evidence) -> None:
-        """Bring the handle up to date with the evidence."""
-        passed = evidence.deal is not None and self.seam.wall() >= closes_at(evidence, self.account.clock)
-        if not self.book.show(evidence, passed):
+        """Bring the handle up to date with the evidence, and tell of what contradicts what it showed before."""
+        clock, wall = self.account.clock, self.seam.wall()
+        deal = evidence.deal
+        closes_in = math.inf if deal is None else closes_at(evidence, clock) - wall
+        state = evidence.state(closing_passed=closes_in <= 0)
+        view = OrderView(
+            state=state,
+            cause=evidence.cause(state),
+            at=utc(clock.to_utc(clock.stamp_at(wall))) if clock.is_measured else None,
+            deal=deal,
+            reason=evidence.denied or evidence.refused,
+            anomalies=evidence.anomalies,
+            opened_at=None if deal is None else utc(clock.to_utc(deal.open_timestamp)),
+            closes_at=None if deal is None else utc(clock.to_utc(deal.close_timestamp)),
+            due_at=self.due_at(evidence, closes_in),
+        )
+        for anomaly in self.book.show(evidence, view):
+            self.tell_monitor(anomaly)
+        if self.journal is not None:
+            self.journal.note(evidence)
+        if state.ended:
             self.forget_timer(evidence.intent.request_id)
+
+    def due_at(self, evidence: Evidence, closes_in: float) -> float:
+        """When (trio's clock) the venue will have settled the order, as far as is known."""
+        if evidence.deal is not None:
+            if self.book.handles[evidence.intent.request_id].deal is evidence.deal:
+                return self.book.handles[evidence.intent.request_id].due_at  # said once: the estimate wanders
+            return self.seam.now() + closes_in
+        left_at = evidence.intent.expires_at if evidence.written_at is None else evidence.written_at
+        return left_at + evidence.intent.duration_s
+
+    def tell_monitor(self, anomaly: Anomaly) -> None:
+        try:
+            self.ctx.lookup(MONITOR).tell(anomaly)
+        except ChildNotFound:
+            pass  # it is just being started anew; the book has the record
 
     def presume_written(self, evidence: Evidence) -> None:
         """Handed over, and the answer may have been lost in a crash: never hand it over again (P1)."""
         submission = self.book.submitted.pop(evidence.intent.request_id)
         evidence.presume(submission.epoch, submission.at, submission.wall)
+
+
+def utc(seconds: float) -> datetime:
+    """A moment of UTC as an aware datetime."""
+    return datetime.fromtimestamp(seconds, UTC)

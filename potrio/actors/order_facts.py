@@ -42,23 +42,26 @@ class OrderFacts:
         """Take in one message of the venue."""
         match message:
             case OrderOpened(deal=deal, request_id=str(request_id)) if request_id in self.book.orders:
-                self.deals([deal], named=self.book.orders[request_id])
+                self.deals([deal], "answer", named=self.book.orders[request_id])
             case OrderOpened(deal=deal):
-                self.deals([deal])
+                self.deals([deal], "news of an opened deal")
             case OrderFailed():
                 self.refused(message)
             case DealsClosed(deals=deals):
-                self.deals(deals, closed=True)
+                self.deals(deals, "close event", closed=True)
             case OpenedDeals(deals=deals, rejected=rejected):
-                self.deals(deals)
+                self.deals(deals, "list of open deals")
                 if not rejected:  # a row that cannot be read may be the one that is looked for
                     self.opened_list()
             case ClosedDeals(deals=deals, rejected=rejected):
-                self.deals(deals, closed=True)
+                self.deals(deals, "list of closed deals", closed=True)
                 if not rejected:
                     self.closed_list(deals)
 
-    def deals(self, deals: Iterable[Deal], *, closed: bool = False, named: Evidence | None = None) -> None:
+    def deals(
+        self, deals: Iterable[Deal], told_by: str, *, closed: bool = False, named: Evidence | None = None
+    ) -> None:
+        """Join these deals with the orders they belong to; those of nobody are kept as external ones."""
         for deal in deals:
             evidence = named or self.owner_of(deal)
             if evidence is None:
@@ -68,11 +71,17 @@ class OrderFacts:
             changed = self.book.bind(deal, evidence, exact=named is not None)
             if self.book.owner.get(deal.id) == evidence.intent.request_id:
                 if before is not None:
-                    evidence.join(before)
-                evidence.join(deal, closed=closed)
+                    evidence.join(before, told_by=told_by)
+                evidence.join(deal, closed=closed, told_by=told_by)
             for other in changed:
                 self.clock.look(other)
                 self.sending.submit_next(other.intent.asset)
+
+    def recognise(self) -> None:
+        """Look again at the deals of nobody: when they were told, the venue's clock may not have been known."""
+        for deal in list(self.book.external.values()):
+            if self.owner_of(deal) is not None:
+                self.deals([deal], "list of deals at the login")
 
     def owner_of(self, deal: Deal) -> Evidence | None:
         """The order this deal belongs to: by deal id, or by being just like one that is looked for."""

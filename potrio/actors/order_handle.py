@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 import trio
 
 from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.order_log import Change, ChangeLog, Changes
 from potrio.errors import OrderDenied, OrderError, OrderRejected, OutcomeUnknown
-from potrio.protocol.messages.trading import Deal
+from potrio.limits import RESULT_GRACE
+from potrio.protocol.messages.trading import Deal, Outcome
 
-__all__ = ["Draw", "Lost", "OrderHandle", "Result", "Won"]
+__all__ = ["Draw", "Lost", "OrderHandle", "OrderView", "Result", "Won", "as_result"]
 
 
 class _Settled(msgspec.Struct, frozen=True):
@@ -40,6 +44,27 @@ class Draw(_Settled, frozen=True, tag=True):
 Result = Won | Lost | Draw
 
 
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the evidence says of an order at one moment.
+
+    Attributes:
+        cause: what put it into its state.
+        at: the venue's time (UTC).
+        opened_at, closes_at: the deal's, as the venue means them (UTC); None without a deal.
+        due_at: when (trio's clock) the venue will have settled it, as far as is known.
+    """
+
+    state: OrderState
+    cause: str = ""
+    at: datetime | None = None
+    deal: Deal | None = None
+    reason: str | None = None
+    anomalies: tuple[str, ...] = ()
+    opened_at: datetime | None = None
+    closes_at: datetime | None = None
+    due_at: float = math.inf
+
+
 class OrderHandle:
     """One order of ours. Reading it never waits; it stays valid after the order has ended.
 
@@ -53,6 +78,13 @@ class OrderHandle:
         self.deal: Deal | None = None
         self.reason: str | None = None
         self.anomalies: tuple[str, ...] = ()
+        self.opened_at: datetime | None = None
+        """When the venue opened the deal (UTC); None as long as there is none."""
+        self.closes_at: datetime | None = None
+        """When the deal closes, or closed (UTC, the venue's own); None as long as there is none."""
+        self._log: ChangeLog[OrderState] = ChangeLog()
+        self.due_at = math.inf
+        """When (trio's clock) the venue will have settled it, as far as is known."""
         self._failure: Exception | None = None
         self._changed = trio.Event()
 
@@ -60,6 +92,22 @@ class OrderHandle:
     def request_id(self) -> str:
         """The id that the order carries on the wire and is found by again."""
         return self.intent.request_id
+
+    @property
+    def deal_id(self) -> str | None:
+        """The venue's id of the deal; None as long as there is none."""
+        return None if self.deal is None else self.deal.id
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Won, lost or draw once the order is SETTLED."""
+        settled = self.deal is not None and self.state is OrderState.SETTLED
+        return Outcome.of(self.deal.profit) if settled and self.deal is not None else None
+
+    @property
+    def log(self) -> tuple[Change[OrderState], ...]:
+        """Every change of state so far with its time and cause, oldest first; bounded."""
+        return self._log.kept()
 
     def __repr__(self) -> str:
         want = self.intent
@@ -71,30 +119,43 @@ class OrderHandle:
     async def opened(self) -> Deal:
         """Wait until the venue has accepted the order and return the deal as it is known by then.
 
-        Cancelling stops the waiting, never the order.
+        Waits no longer than `result` would. Cancelling stops the waiting, never the order.
 
         Raises:
             OrderDenied: it was never sent.
             OrderRejected: the venue refused it.
-            OutcomeUnknown: the venue's lists do not have it, or the client was closed while its fate was not known.
+            OutcomeUnknown: the venue's lists do not have it, or nothing was heard of it, or the client was closed
+                while its fate was not known. The handle lives on.
         """
         while True:
             if self.deal is not None:
                 await trio.lowlevel.checkpoint()
                 return self.deal
-            await self._next_change()
+            await self._next_change(RESULT_GRACE)
 
-    async def result(self) -> Result:
-        """Wait until the order is settled. Cancelling stops the waiting, never the order.
+    async def result(self, *, grace: float = RESULT_GRACE) -> Result:
+        """Wait until the order is settled, at most until the deal's close time and ``grace`` seconds after it.
+
+        By then the venue has been asked for it more than once. Pass ``math.inf`` to wait for as long as the client
+        lives. Cancelling stops the waiting, never the order.
 
         Raises:
-            OrderDenied, OrderRejected, OutcomeUnknown: as `opened`.
+            OrderDenied, OrderRejected: as `opened`.
+            OutcomeUnknown: as `opened`, or not settled by then; the handle lives on and can be asked again.
         """
         while True:
             if self.deal is not None and self.state is OrderState.SETTLED:
                 await trio.lowlevel.checkpoint()
                 return as_result(self.deal)
-            await self._next_change()
+            await self._next_change(grace)
+
+    def changes(self) -> Changes[OrderState]:
+        """Every change of state from the first one on, in order, as an async iterator; each caller has its own.
+
+        Iterating waits for the next change and ends with the order's end. Cancelling it loses nothing. Where the
+        client is closed first, it raises OutcomeUnknown after the last change.
+        """
+        return Changes(self._log, self._wait_changed, lambda: self.state.ended)
 
     async def wait_change(self) -> OrderState:
         """Wait for the next change of state and return the new one; never raises for how the order ends."""
@@ -103,11 +164,20 @@ class OrderHandle:
             await self._changed.wait()
         return self.state
 
-    async def _next_change(self) -> None:
+    async def _wait_changed(self) -> None:
+        if self._failure is not None:
+            raise self._error() or self._failure
+        await self._changed.wait()
+
+    async def _next_change(self, grace: float) -> None:
         error = self._error()
         if error is not None:
             raise error
-        await self._changed.wait()
+        deadline = self.due_at + grace
+        if trio.current_time() >= deadline:
+            raise OutcomeUnknown(self.request_id, f"{self.state.value}, and overdue for {grace:g} s")
+        with trio.move_on_at(deadline):
+            await self._changed.wait()
 
     def _error(self) -> Exception | None:
         match self.state:
@@ -125,14 +195,20 @@ class OrderHandle:
 
     # --- for the order book only -------------------------------------------------------------------------------------
 
-    def update(
-        self, state: OrderState, deal: Deal | None, reason: str | None, anomalies: tuple[str, ...]
-    ) -> None:
+    def update(self, view: OrderView) -> None:
         """Show what the evidence says now."""
-        if (state, deal, reason, anomalies) == (self.state, self.deal, self.reason, self.anomalies):
-            return
-        self.state, self.deal, self.reason, self.anomalies = state, deal, reason, anomalies
-        self._wake()
+        before = (self.state, self.deal, self.reason, self.anomalies, self.due_at)
+        if view.state is not self.state or not self._log.total:
+            self._log.add(Change(view.state, view.at, view.cause))
+        self.state, self.deal, self.reason, self.anomalies = (
+            view.state,
+            view.deal,
+            view.reason,
+            view.anomalies,
+        )
+        self.opened_at, self.closes_at, self.due_at = view.opened_at, view.closes_at, view.due_at
+        if before != (self.state, self.deal, self.reason, self.anomalies, self.due_at):
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """Nobody will write here any more: the client has closed or died."""

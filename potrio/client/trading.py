@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
-from potrio.actors.evidence import OrderIntent
+import trio
+
+from potrio.actors.evidence import Anomaly, OrderIntent
 from potrio.actors.keys import ORDER_BOOK
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
-from potrio.actors.order_handle import OrderHandle, Result
+from potrio.actors.order_handle import OrderHandle, Result, as_result
 from potrio.client.core import ClientCore
 from potrio.client.orders import check_order
-from potrio.errors import NotConnected, OrderDenied
+from potrio.errors import NotConnected, OrderDenied, OrderNotFound, OutcomeUnknown
+from potrio.limits import RESULT_GRACE
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.supervision.ref import Ref
 
@@ -46,6 +49,64 @@ class TradingCalls(ClientCore):
     def external_deals(self) -> Mapping[str, Deal]:
         """Deals of the account that this client did not place, by deal id."""
         return dict(self._shared.book.external)
+
+    @property
+    def exposure(self) -> Decimal:
+        """The stakes of all orders that are, or may be, open: SENT, UNKNOWN, OPEN and SETTLING."""
+        return self._shared.book.exposure()
+
+    @property
+    def anomalies(self) -> list[Anomaly]:
+        """What contradicted what was shown of an order before, oldest first; bounded (`anomalies_total` is not).
+
+        A result that the venue reports differently later, a deal for an order that counted as rejected: never silent.
+        """
+        return list(self._shared.book.anomalies)
+
+    @property
+    def anomalies_total(self) -> int:
+        """How many there have been, forgotten ones included."""
+        return self._shared.book.anomalies_total
+
+    def order(self, id: str) -> OrderHandle:
+        """The order of this request id, deal id, or ticket of a pending order that has been triggered.
+
+        Raises:
+            OrderNotFound: at once, where there is none.
+        """
+        handle = self._shared.book.find(id)
+        if handle is None:
+            raise OrderNotFound(id)
+        return handle
+
+    async def result(self, id: str, *, grace: float = RESULT_GRACE) -> Result:
+        """Wait for the result of an order, by request id or deal id; also of a deal that was placed elsewhere.
+
+        Waits as `OrderHandle.result` does: at most until ``grace`` seconds after the deal's close time.
+        Cancelling stops the waiting, never the order.
+
+        Raises:
+            OrderNotFound: at once, where neither an order nor a deal of this id is known.
+            OrderDenied, OrderRejected, OutcomeUnknown: as `OrderHandle.result`.
+        """
+        book, seam, clock = self._shared.book, self._config.seam, self._shared.account.clock
+        while True:
+            handle = book.find(id)
+            if handle is not None:
+                return await handle.result(grace=grace)
+            deal = book.external.get(id)
+            if deal is None:
+                raise OrderNotFound(id)
+            if deal.is_closed:
+                await trio.lowlevel.checkpoint()
+                return as_result(deal)
+            wait = clock.to_wall(deal.close_timestamp) + grace - seam.wall()
+            if wait <= 0 or self._closed:
+                raise OutcomeUnknown(
+                    id, "the client was closed" if self._closed else "no result of the deal came"
+                )
+            with trio.move_on_after(wait):
+                await book.wait_external()
 
     async def place(
         self,

@@ -8,7 +8,8 @@ import pytest
 
 from potrio.actors import book as book_module
 from potrio.actors.book import Book
-from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.evidence import NOTES_MAX, Anomaly, Evidence, OrderIntent, OrderState
+from potrio.actors.order_handle import OrderView
 from potrio.protocol.messages.trading import Side
 
 from .conftest import deal
@@ -49,6 +50,12 @@ def bind(book: Book, request_id: str, one, *, exact: bool, closed: bool = False)
     ]
     assert len(owners) + (one.id in book.external) == 1, "exactly once"
     return [evidence.intent.request_id for evidence in changed]
+
+
+def show(book: Book, evidence: Evidence) -> list[Anomaly]:
+    return book.show(
+        evidence, OrderView(state=evidence.state(), deal=evidence.deal, anomalies=evidence.anomalies)
+    )
 
 
 def test_a_name_outweighs_likeness(book):
@@ -95,10 +102,12 @@ def test_an_external_deal_that_turns_out_to_be_ours_is_external_no_more(book):
 def test_what_has_ended_is_not_live_and_hard_evidence_brings_it_back(book):
     evidence = book.orders["one"]
     evidence.refuse("no")
-    assert not book.show(evidence, False)
+    show(book, evidence)
+    assert evidence.intent.request_id not in book.live
     assert list(book.live) == ["two"]
     bind(book, "one", deal("d"), exact=True)
-    assert book.show(evidence, False)
+    show(book, evidence)
+    assert evidence.intent.request_id in book.live
     assert set(book.live) == {"one", "two"}
 
 
@@ -109,6 +118,51 @@ def test_only_ended_orders_are_forgotten(book, monkeypatch):
     assert len(book.orders) == 7, "live ones are never forgotten"
     for request_id in list(book.orders):
         book.orders[request_id].refuse("no")
-        book.show(book.orders[request_id], False)
+        show(book, book.orders[request_id])
     add(book, "last")
     assert list(book.orders) == list(book.handles) == ["live3", "live4", "last"]
+
+
+def test_i10_exposure_counts_what_is_or_may_be_at_stake(book):
+    for evidence in book.orders.values():
+        show(book, evidence)
+    assert book.exposure() == 2
+    one, two = book.orders.values()
+    one.lost(1)
+    show(book, one)
+    assert book.exposure() == 2, "UNKNOWN may be open"
+    one.join(deal("d1"))
+    show(book, one)
+    assert book.exposure() == 2
+    one.join(deal("d1", profit=-1, close_price=1.0))
+    two.refuse("no")
+    for evidence in (one, two):
+        show(book, evidence)
+    assert book.exposure() == 0
+    add(book, "three")
+    book.orders["three"].written_epoch = None
+    show(book, book.orders["three"])
+    assert book.exposure() == 0, "NEW is nowhere yet"
+
+
+def test_a_contradiction_is_recorded_once_and_counted(book, monkeypatch):
+    one = book.orders["one"]
+    one.refuse("no")
+    assert show(book, one) == []
+    one.join(deal("d1"))
+    (found,) = show(book, one)
+    assert (found.request_id, found.text) == ("one", "was rejected, but deal d1 exists")
+    assert show(book, one) == []
+    one.join(deal("d1", profit=9, close_price=1.2), closed=True)
+    for profit in range(50):
+        one.join(deal("d1", profit=100 + profit, close_price=1.2), closed=True)
+        show(book, one)
+    assert len(one.anomalies) == NOTES_MAX
+    assert book.anomalies_total == len(book.anomalies) == NOTES_MAX
+    assert one.deal.profit == 9
+
+
+def test_an_order_is_found_by_either_id(book):
+    bind(book, "one", deal("d1"), exact=True)
+    assert book.find("one") is book.find("d1") is book.handles["one"]
+    assert book.find("nobody") is None

@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from potrio.actors.evidence import OrderIntent, OrderState
-from potrio.actors.order_handle import Draw, Lost, OrderHandle, Won, as_result
+from potrio.actors.order_handle import Draw, Lost, OrderHandle, OrderView, Won, as_result
 from potrio.errors import ClientClosed, OrderDenied, OrderRejected, OutcomeUnknown
-from potrio.protocol.messages.trading import Side
+from potrio.limits import RESULT_GRACE
+from potrio.protocol.messages.trading import Outcome, Side
 
 from .conftest import deal, settle
 
@@ -32,7 +33,7 @@ def handle():
 
 
 def show(handle, state, one=None, reason=None, anomalies=()) -> None:
-    handle.update(state, one, reason, anomalies)
+    handle.update(OrderView(state=state, deal=one, reason=reason, anomalies=anomalies))
 
 
 def test_it_says_what_it_is(handle):
@@ -130,3 +131,60 @@ async def test_an_order_that_has_ended_is_not_failed_by_closing(autojump_clock, 
     show(handle, OrderState.SETTLED, deal(profit=1, close_price=1.0))
     handle.fail(ClientClosed("closed"))
     assert isinstance(await handle.result(), Won)
+
+
+async def test_result_ends_after_the_close_time_and_the_handle_lives_on(autojump_clock, handle):
+    due = trio.current_time() + 60
+    handle.update(OrderView(state=OrderState.OPEN, deal=deal(), due_at=due))
+    with pytest.raises(OutcomeUnknown, match="open, and overdue for 60 s"):
+        await handle.result()
+    assert trio.current_time() == due + RESULT_GRACE
+    handle.update(OrderView(state=OrderState.SETTLED, deal=deal(profit=-10), due_at=due))
+    assert isinstance(await handle.result(), Lost)
+    assert handle.outcome is Outcome.LOST
+
+
+async def test_the_end_of_waiting_moves_with_what_is_known(autojump_clock, handle):
+    start = trio.current_time()
+    handle.update(OrderView(state=OrderState.SENT, due_at=start + 10))
+    caught = []
+
+    async def wait() -> None:
+        with pytest.raises(OutcomeUnknown) as info:
+            await handle.result(grace=5.0)
+        caught.append((trio.current_time() - start, info.value.request_id))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(3)
+        handle.update(OrderView(state=OrderState.OPEN, deal=deal(), due_at=start + 100))
+    assert caught == [(105.0, "mine")]
+
+
+async def test_nothing_heard_at_all_ends_opened_too(autojump_clock, handle):
+    handle.update(OrderView(state=OrderState.UNKNOWN, due_at=trio.current_time() + 60))
+    with pytest.raises(OutcomeUnknown, match="unknown, and overdue"):
+        await handle.opened()
+
+
+async def test_changes_tell_state_and_cause_and_end_with_the_order(autojump_clock, handle):
+    for state, cause in ((OrderState.NEW, "taken on"), (OrderState.SENT, "written on connection 1")):
+        handle.update(OrderView(state=state, cause=cause))
+        handle.update(OrderView(state=state, cause=cause, reason="the same state is no change"))
+    handle.update(OrderView(state=OrderState.DENIED, cause="late", reason="late"))
+    told = [(change.state, change.cause) async for change in handle.changes()]
+    assert told == [
+        (OrderState.NEW, "taken on"),
+        (OrderState.SENT, "written on connection 1"),
+        (OrderState.DENIED, "late"),
+    ]
+    assert [change.state for change in handle.log] == [state for state, _ in told]
+
+
+async def test_changes_of_an_order_that_is_left_open_do_not_just_end(autojump_clock, handle):
+    handle.update(OrderView(state=OrderState.SENT))
+    handle.fail(ClientClosed("closed"))
+    changes = handle.changes()
+    assert (await changes.__anext__()).state is OrderState.SENT
+    with pytest.raises(OutcomeUnknown, match="closed"):
+        await changes.__anext__()
