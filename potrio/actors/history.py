@@ -7,18 +7,26 @@ for each other here, each with a deadline, and the second asker of a page under 
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 import msgspec
 
+from potrio.actors.cache import Cache
+from potrio.actors.flights import Flights
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import LinkLost, LinkState, Transmit
 from potrio.errors import NotConnected, RequestTimeout
 from potrio.limits import REQUEST_TIMEOUT
+from potrio.protocol.candles import Candle
 from potrio.protocol.messages.market import HistoryPeriod, LoadHistoryPeriod
 from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
 
-__all__ = ["HistoryMessage", "HistoryState", "LoadPage", "history"]
+__all__ = ["Block", "BlockKey", "HistoryMessage", "HistoryState", "LoadPage", "history"]
+
+BLOCKS_KEPT_MAX: Final = 512
+BLOCKS_TTL_S: Final = 3600.0
+"""Blocks have 150 candles of 130 bytes: 10 MB at most. They do not age; an hour later nobody is likely to ask again."""
 
 
 class LoadPage(Request[HistoryPeriod], frozen=True):
@@ -36,11 +44,35 @@ class PageOverdue(msgspec.Struct, frozen=True, gc=False):
     index: int
 
 
+class BlockKey(msgspec.Struct, frozen=True, gc=False):
+    """Candles of ``period_s`` seconds that start in [start, end), UTC; buckets aligned in this zone."""
+
+    asset: str
+    period_s: int
+    start: int
+    end: int
+    zone_s: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """What the venue told of a `BlockKey`, and how many of its rows were bad."""
+
+    candles: tuple[Candle, ...]
+    bad_rows: int
+
+
 class HistoryState:
-    """What outlives an incarnation: the index of the last request, so that no answer is taken for another's."""
+    """What outlives an incarnation: the index of the last request, so that no answer is taken for another's.
+
+    And for those who read history: blocks that cannot change any more, what is being read just now, bad rows so far.
+    Blocks survive a reconnect: what has been settled is the same on every connection.
+    """
 
     def __init__(self) -> None:
         self.index = 0
+        self.blocks: Cache[BlockKey, Block] = Cache(BLOCKS_KEPT_MAX, BLOCKS_TTL_S)
+        self.flights: Flights[object, Block] = Flights()
+        self.rows_bad = 0
 
 
 HistoryMessage = Call[HistoryPeriod] | HistoryPeriod | LinkLost | PageOverdue

@@ -13,6 +13,8 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
+from potrio.actors.cache import CacheStatistics
+from potrio.actors.history import HistoryState
 from potrio.actors.evidence import Anomaly
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
@@ -57,6 +59,8 @@ class Statistics(msgspec.Struct, frozen=True):
     ticks_out_of_order: int
     orders: dict[str, int]
     crashes: dict[str, int]
+    history_rows_bad: int
+    caches: dict[str, CacheStatistics]
     clock_offset_s: float | None
     clock_error_s: float | None
 
@@ -107,7 +111,7 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
 
 
 def statistics(
-    link: LinkState, router: RouterState, book: Book, account: AccountState, state: MonitorState
+    link: LinkState, router: RouterState, book: Book, account: AccountState, history: HistoryState, state: MonitorState
 ) -> Statistics:
     """Add up the counters as they are now."""
     total = link.total()
@@ -130,6 +134,8 @@ def statistics(
         ticks_out_of_order=router.feeds.out_of_order,
         orders=dict(Counter(handle.state.value for handle in book.handles.values())),
         crashes=dict(state.crashes),
+        history_rows_bad=history.rows_bad,
+        caches={"assets": account.views.statistics(), "candles": history.blocks.statistics()},
         clock_offset_s=account.clock.offset_s if account.clock.is_measured else None,
         clock_error_s=account.clock.error_s if account.clock.is_measured else None,
     )

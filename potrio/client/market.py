@@ -1,58 +1,24 @@
-"""Market data of the client: assets, candles, live ticks."""
+"""Market data of the client as it happens: live ticks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from operator import attrgetter
 
 from potrio.actors.keys import ROUTER
 from potrio.actors.router import Subscribe, Unsubscribe
 from potrio.actors.stream import Gap, Policy, Stream
-from potrio.client.core import ClientCore
-from potrio.client.pages import load_candles
+from potrio.client.catalogue import CatalogueCalls
 from potrio.errors import ConfigError
 from potrio.limits import STREAM_CAPACITY
-from potrio.protocol.candles import Candle
-from potrio.protocol.messages.market import Asset, Tick
-from potrio.protocol.timeframes import parse_timeframe
+from potrio.protocol.messages.market import Tick
 
 __all__ = ["MarketCalls"]
 
 
-class MarketCalls(ClientCore):
-    """What a client can ask of the market; a part of `Client`."""
-
-    @property
-    def assets(self) -> Mapping[str, Asset]:
-        """The venue's assets by symbol: payout, tradable now, durations. Read-only."""
-        return self._shared.account.assets
-
-    async def candles(
-        self, asset: str, timeframe: str | int = "1m", count: int = 100, end: datetime | None = None
-    ) -> list[Candle]:
-        """Load exactly ``count`` closed candles, oldest first; the last one closes at or before ``end`` (default: now).
-
-        Args:
-            asset: a symbol of `assets`.
-            timeframe: ``"5s"``, ``"1m"``, ``"4h"``, ``"1d"``, or seconds.
-            end: an aware datetime.
-
-        Pages are asked for one after another; cancelling stops after the present one.
-
-        Raises:
-            ConfigError: unknown asset or timeframe, count < 1, naive ``end``.
-            HistoryShort: the venue has fewer.
-            NotConnected: the link is down, or went down on the way: safe to try again.
-            RequestTimeout: the venue did not answer.
-        """
-        self._check_open()
-        self._check_asset(asset)
-        period_s = parse_timeframe(timeframe)
-        return await load_candles(
-            self.supervisor, self._shared, self._config.seam, asset, period_s, count, end
-        )
+class MarketCalls(CatalogueCalls):
+    """What a client can hear of the market; a part of `Client`."""
 
     @asynccontextmanager
     async def ticks(
@@ -82,10 +48,6 @@ class MarketCalls(ClientCore):
         finally:
             stream.close()
             router.tell(Unsubscribe(stream))
-
-    def _check_asset(self, asset: str) -> None:
-        if asset not in self.assets:
-            raise ConfigError("asset", f"{asset!r} is not among the venue's {len(self.assets)} assets")
 
 
 def overflow_gap(dropped: int) -> Tick | Gap:

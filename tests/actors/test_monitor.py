@@ -12,6 +12,7 @@ from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.evidence import OrderIntent
 from potrio.actors.keys import MONITOR
+from potrio.actors.history import HistoryState
 from potrio.actors.link import NAMES_MAX, LinkLost, LinkPhase, LinkState, LinkUp
 from potrio.actors.monitor import FACTS_KEPT, MonitorState, describe, monitor, statistics
 from potrio.actors.router import RouterState
@@ -74,6 +75,9 @@ def test_what_it_does_not_know_is_an_error():
 
 def test_statistics_add_up_and_are_json():
     link, router, book, account, state = LinkState(), RouterState(), Book(), AccountState(), MonitorState()
+    history = HistoryState()
+    history.rows_bad = 3
+    assert account.views.get("payout", 0.0) is None
     for _ in range(2):
         counters = link.begin("ws://venue")
         counters.messages_sent += 3
@@ -93,9 +97,10 @@ def test_statistics_add_up_and_are_json():
         expires_at=1.0,
     )
     book.add(intent)
-    facts = statistics(link, router, book, account, state)
+    facts = statistics(link, router, book, account, history, state)
     assert (facts.phase, facts.connections, facts.messages_sent, facts.requests_dropped) == ("ready", 2, 6, 2)
     assert facts.events_received == {"updateStream": 10}
     assert (facts.events_unknown, facts.ticks_delivered, facts.orders) == ({"odd": 1}, 7, {"new": 1})
+    assert (facts.history_rows_bad, facts.caches["assets"].misses, facts.caches["candles"].misses) == (3, 1, 0)
     assert facts.clock_offset_s is None, "not measured is not zero"
     assert msgspec.json.decode(msgspec.json.encode(facts))["phase"] == "ready"
