@@ -13,13 +13,17 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import msgspec
+
 from potrio.actors.account import AccountState
 from potrio.actors.book import Asked, Book
 from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.journal import Journaled, JournalFailed, JournalState
 from potrio.actors.link import LinkLost, LinkState, LinkUp, NotSent, Written
 from potrio.actors.order_clock import Look, OrderClock
 from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_handle import OrderHandle
+from potrio.actors.order_journal import OrderJournal
 from potrio.actors.order_sending import OrderSending
 from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
@@ -29,11 +33,18 @@ from potrio.supervision.context import Context
 
 __all__ = ["OrderBookMessage", "PlaceOrder", "order_book"]
 
+RECOGNISE_S = 0.25
+"""Between two looks at whether the venue's clock is known by now; a first connection takes a second or so."""
+
 
 class PlaceOrder(Request[OrderHandle], frozen=True):
     """Take this order on; answered with its handle at once. The same id and terms again give the same handle."""
 
     intent: OrderIntent
+
+
+class Recognise(msgspec.Struct, frozen=True, gc=False):
+    """Time to see whether deals that were told before the venue's clock was known can be recognised now."""
 
 
 OrderBookMessage = (
@@ -48,14 +59,26 @@ OrderBookMessage = (
     | OpenedDeals
     | ClosedDeals
     | Look
+    | Journaled
+    | JournalFailed
+    | Recognise
 )
 
 
 async def order_book(
-    ctx: Context[OrderBookMessage], book: Book, account: AccountState, link: LinkState, seam: Seam
+    ctx: Context[OrderBookMessage],
+    book: Book,
+    account: AccountState,
+    link: LinkState,
+    seam: Seam,
+    journal: JournalState | None = None,
 ) -> None:
-    """Keep the book until stopped. Cancelling sends nothing more; the book keeps what is known."""
-    clerk = _Clerk(ctx, book, account, link, seam)
+    """Keep the book until stopped. Cancelling sends nothing more; the book keeps what is known.
+
+    With a journal no order leaves before its intent is on disk, and what is known follows it.
+    """
+    kept = None if journal is None else OrderJournal(ctx, book, journal, seam)
+    clerk = _Clerk(ctx, book, account, link, seam, kept)
     clerk.resume()
     async for message in ctx.inbox:
         clerk.handle(message)
@@ -65,13 +88,21 @@ class _Clerk:
     """One incarnation at work on the book."""
 
     def __init__(
-        self, ctx: Context[OrderBookMessage], book: Book, account: AccountState, link: LinkState, seam: Seam
+        self,
+        ctx: Context[OrderBookMessage],
+        book: Book,
+        account: AccountState,
+        link: LinkState,
+        seam: Seam,
+        journal: OrderJournal | None,
     ) -> None:
+        self.ctx = ctx
+        self.account = account
         self.book = book
         self.link = link
         self.seam = seam
-        self.clock = OrderClock(ctx, book, account, link, seam)
-        self.sending = OrderSending(book, self.clock, link, seam)
+        self.clock = OrderClock(ctx, book, account, link, seam, journal)
+        self.sending = OrderSending(book, self.clock, link, seam, journal)
         self.facts = OrderFacts(book, account, self.clock, self.sending, seam)
 
     def handle(self, message: OrderBookMessage | Any) -> None:
@@ -90,6 +121,10 @@ class _Clerk:
                 for evidence in self.clock.live():
                     evidence.lost(epoch)
                     self.clock.show(evidence)
+            case Journaled() | JournalFailed():
+                self.sending.journaled(message)
+            case Recognise():
+                self.recognise()
             case Look(request_id=request_id):
                 self.clock.due(request_id)
             case _:
@@ -114,6 +149,17 @@ class _Clerk:
         for intent in held:
             self.sending.admit(intent)
         self.sending.submit_waiting()
+        if not self.account.clock.is_measured:
+            self.recognise()
+
+    def recognise(self) -> None:
+        """As long as an order of before is looked for, wait for the venue's clock: no deal is recognised without it."""
+        if not self.facts.lost_orders():
+            return
+        if self.account.clock.is_measured:
+            self.facts.recognise()
+        else:
+            self.ctx.after(RECOGNISE_S, Recognise(), key="recognise")
 
     def link_up(self, epoch: int) -> None:
         """All of the links before is known now; the venue's lists are on their way, so do not ask for them yet."""

@@ -6,10 +6,12 @@ from collections import deque
 
 from potrio.actors.book import Book, Submission
 from potrio.actors.evidence import Evidence, OrderIntent, OrderState, same_terms
+from potrio.actors.journal import Journaled, JournalFailed
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import LinkState, NotSent, SubmitOrder, Written
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_handle import OrderHandle
+from potrio.actors.order_journal import OrderJournal
 from potrio.protocol.messages.trading import OpenOrder
 from potrio.seam import Seam
 from potrio.supervision.call import Call
@@ -20,8 +22,16 @@ __all__ = ["OrderSending"]
 class OrderSending:
     """Orders from intent to wire, each at most once (P1), and one unanswered per asset at most."""
 
-    def __init__(self, book: Book, clock: OrderClock, link: LinkState, seam: Seam) -> None:
+    def __init__(
+        self,
+        book: Book,
+        clock: OrderClock,
+        link: LinkState,
+        seam: Seam,
+        journal: OrderJournal | None = None,
+    ) -> None:
         self.book = book
+        self.journal = journal
         self.clock = clock
         self.link = link
         self.seam = seam
@@ -74,7 +84,7 @@ class OrderSending:
         ):
             return
         request_id = next((request_id for request_id in queue if self.may_leave(request_id)), "")
-        if not request_id:
+        if not request_id or (self.journal is not None and not self.journal.may_leave(request_id)):
             return
         queue.remove(request_id)
         intent = self.book.orders[request_id].intent
@@ -87,12 +97,26 @@ class OrderSending:
             time=intent.duration_s,
         )
         self.book.submitted[request_id] = Submission(self.link.epoch, self.seam.now(), self.seam.wall())
+        if self.journal is not None:
+            self.journal.leaves(request_id)
         self.clock.ctx.lookup(CONNECTION).tell(SubmitOrder(request_id, order, intent.expires_at))
         self.clock.look(self.book.orders[request_id])
 
     def may_leave(self, request_id: str) -> bool:
         """Is it released, and is there no order just like it in doubt, which could take its deal for its own?"""
         return request_id not in self.book.held and self.book.twin_in_doubt(request_id) is None
+
+    def journaled(self, answer: Journaled | JournalFailed) -> None:
+        """The intent is on disk, and the order may leave (I2); or it is not, and the order never will."""
+        if self.journal is None or not self.journal.answered(answer):
+            return
+        evidence = self.book.live.get(answer.request_id)
+        if evidence is None:
+            return  # denied meanwhile
+        if isinstance(answer, JournalFailed):
+            evidence.deny(answer.reason)
+            self.clock.look(evidence)
+        self.submit_next(evidence.intent.asset)
 
     def in_flight(self, evidence: Evidence) -> bool:
         """Could a refusal that arrives from now on be meant for this order?"""

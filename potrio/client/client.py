@@ -8,12 +8,13 @@ from functools import partial
 
 from potrio.actor_errors import SupervisorFailed
 from potrio.actors.keys import CONNECTION, MONITOR
-from potrio.actors.limiter import RateLimits, address_of
-from potrio.actors.link_settings import LinkSettings
 from potrio.actors.phases import LinkPhase
 from potrio.client.account import AccountCalls
 from potrio.client.config import Config
 from potrio.client.history import HistoryCalls
+from potrio.client.journal import JournalCalls, opened_journal
+from potrio.client.link_calls import LinkCalls
+from potrio.client.link_setup import link_settings
 from potrio.client.market import MarketCalls
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
@@ -49,6 +50,7 @@ async def open_client(
         AuthError: the venue rejects the SSID.
         ConnectError: no address of the venue can be reached; its subclasses say at which stage.
         RequestTimeout: connected, but the venue never told balance and assets.
+        JournalError: the journal cannot be used (`JournalBusy`: another client writes it).
         ClientFailed: the client died while the block ran; ``__cause__`` is what of.
     """
     ssid = Secret(ssid) if isinstance(ssid, str) else ssid  # out of tracebacks that capture locals (P8)
@@ -70,22 +72,14 @@ async def open_client(
 @asynccontextmanager
 async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, None]:
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
-    settings = LinkSettings(
-        ssid=parsed,
-        candidates=config.candidates(parsed),
-        seam=config.seam,
-        transport=config.transport,
-        headers=config.headers,
-        ssl_context=config.ssl_context,
-        allow_insecure=config.allow_insecure,
-        handshake_timeout=config.handshake_timeout_s,
-        limits=config.limits or RateLimits(),
-        address=address_of(config.url),
-    )
-    shared = Shared(is_demo=parsed.is_demo)
+    settings = link_settings(config, parsed)
+    shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
     client: Client | None = None
     try:
-        async with open_supervisor(client_tree(settings, shared)) as running:
+        async with (
+            opened_journal(config, parsed, shared.book) as shared.journal,  # closed last: the tree writes to the end
+            open_supervisor(client_tree(settings, shared)) as running,
+        ):
             running.observe(partial(report_crash, running))
             await shared.link.wait_ready()
             client = Client(config, parsed, shared, running)
@@ -102,11 +96,12 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     finally:
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
         shared.router.feeds.end(shared.link.fatal)
+        shared.router.outages.end(shared.link.fatal)
         shared.account.end(shared.link.fatal)
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
 
-class Client(AccountCalls, HistoryCalls, MarketCalls, TradingCalls):
+class Client(AccountCalls, HistoryCalls, JournalCalls, MarketCalls, TradingCalls):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 
 

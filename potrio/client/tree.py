@@ -1,8 +1,8 @@
 """The supervision tree of a client, as a value: who runs, in which order, and what restarts together.
 
-``root`` ▸ ``monitor`` · ``account`` (rest_for_one: order_book, history) · ``link`` (rest_for_one: connection, pinger,
-router) · ``users`` (yours). An outage is no crash: the connection reports it as state. A crash restarts the crashed
-actor and those after it in its group, and nobody else (P13).
+``root`` ▸ ``monitor`` · ``account`` (rest_for_one: journal if one is kept, order_book, history) · ``link``
+(rest_for_one: connection, pinger, router) · ``users`` (yours). An outage is no crash: the connection reports it as
+state. A crash restarts the crashed actor and those after it in its group, and nobody else (P13).
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.connection import connection, lane
 from potrio.actors.history import HistoryState, history
-from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
+from potrio.actors.journal import JournalState, journal
+from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.actors.link import LinkState
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.monitor import MonitorState, monitor
 from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger
+from potrio.actors.region_health import RegionHealth
 from potrio.actors.router import RouterState, router
 from potrio.errors import AuthError, ConfigError, ConnectError
 from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY
@@ -37,13 +39,21 @@ READS_WAITING_MAX = 256
 class Shared:
     """The state that outlives the actors' incarnations; each part has one writer, named where it is defined."""
 
-    def __init__(self, *, is_demo: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        is_demo: bool = True,
+        stale_after: float | None = None,
+        health: RegionHealth | None = None,
+    ) -> None:
+        self.health = health or RegionHealth()
         self.link = LinkState()
         self.account = AccountState(is_demo)
-        self.router = RouterState()
+        self.router = RouterState(stale_after)
         self.book = Book()
         self.history = HistoryState()
         self.monitor = MonitorState()
+        self.journal: JournalState | None = None  # set before the tree is built, where one is kept
 
 
 def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
@@ -59,6 +69,12 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
             mailbox=bounded(MAILBOX_CAPACITY, "drop_oldest"),
         ),
         supervisor(
+            # Before the order book, so that it is stopped after it and can write what that still says.
+            *(
+                []
+                if shared.journal is None
+                else [child(journal, shared.journal, seam, id=JOURNAL, mailbox=unbounded())]
+            ),
             # Orders and results are never the thing that is dropped (P5): what can come in is bounded by the venue.
             child(
                 order_book,
@@ -66,6 +82,7 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
                 shared.account,
                 shared.link,
                 seam,
+                shared.journal,
                 id=ORDER_BOOK,
                 mailbox=unbounded(),
             ),

@@ -7,18 +7,24 @@ Both sides are given the same `MemoryNetwork`: what one listens on, the other co
 from __future__ import annotations
 
 import errno
+import itertools
 import random
-from typing import Any, cast
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import trio
 import trio.testing
 
-from potrio.seam import Seam
+from potrio.seam import FileLocked, Seam
 
 __all__ = ["MemoryListener", "MemoryNetwork"]
 
+T = TypeVar("T")
+
 BACKLOG_MAX = 4096
 FIRST_PORT = 49152
+NETWORKS = itertools.count(1)
 
 
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
@@ -61,6 +67,9 @@ class MemoryNetwork(Seam):
         self._epoch = epoch
         self._listeners: dict[int, MemoryListener] = {}
         self._next_port = FIRST_PORT
+        self._number = next(NETWORKS)  # SQLite names databases in memory by process
+        self._databases: dict[str, sqlite3.Connection] = {}
+        self._locks: set[str] = set()
         self.wall_jump_s = 0.0
         """Set it to make the wall clock wrong; deadlines do not care."""
 
@@ -132,6 +141,32 @@ class MemoryNetwork(Seam):
     def forget(self, listener: MemoryListener) -> None:
         """A listener has stopped."""
         self._listeners.pop(listener.port, None)
+
+    # --- databases, in memory: they last as long as this network, whatever happens to those who use them ---
+
+    def open_database(self, path: Any) -> sqlite3.Connection:
+        """Open a database of this network; the same path is the same database."""
+        name = f"file:memory-network-{self._number}-{str(path).encode().hex()}?mode=memory&cache=shared"
+        if str(path) not in self._databases:
+            self._databases[str(path)] = sqlite3.connect(name, uri=True, check_same_thread=False)
+        return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+
+    def lock_file(self, path: Any) -> Callable[[], None]:
+        """Take a lock of this network.
+
+        Raises:
+            FileLocked: somebody has it.
+        """
+        name = str(path)
+        if name in self._locks:
+            raise FileLocked(name, None)
+        self._locks.add(name)
+        return lambda: self._locks.discard(name)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run it here and now: a thread would be outside of virtual time. A checkpoint."""
+        await trio.lowlevel.checkpoint()
+        return function()
 
     # --- nothing of the real world ---
 
