@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from loadsim.venue.faults import Fault
+from loadsim.venue.rates import RateConfig
 from potrio.errors import ConfigError
 from potrio.limits import (
     CONCURRENT_ORDERS_MAX,
@@ -140,6 +141,7 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         tls_cert, tls_key: PEM files; both or none.
         state_file: accounts and deals survive a kill in it.
         events_per_second_max: what one connection may send on average; ten times that at once. Past it: close 1008.
+        rates: what one account may send how often.
         faults: what goes wrong, and when.
     """
 
@@ -168,6 +170,7 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     market: MarketConfig = MarketConfig()
     trading: TradingConfig = TradingConfig()
     access: AccessConfig = AccessConfig()
+    rates: RateConfig = RateConfig()
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:

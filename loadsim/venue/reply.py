@@ -12,7 +12,7 @@ from loadsim.venue.accounts import Account, AccountKey
 from loadsim.venue.deals import Deal
 from loadsim.venue.wire import balance_object, deal_object, to_json
 
-__all__ = ["Reply", "Scope", "balance", "closed_deals", "opened_deals", "reply"]
+__all__ = ["Reply", "Scope", "balance", "closed_deals", "opened_deals", "refusal", "reply"]
 
 
 class Scope(Enum):
@@ -41,6 +41,11 @@ def reply(
 ) -> Reply:
     """Make a reply of a value."""
     return Reply(event, to_json(value), scope, key, is_text)
+
+
+def refusal(key: AccountKey, event: str, error: str) -> Reply:
+    """The answer to a request that is refused, by the convention that ``x`` is answered by ``failx``."""
+    return reply(key, f"fail{event}", {"error": error})
 
 
 def balance(account: Account, scope: Scope = Scope.ACCOUNT) -> Reply:
