@@ -110,8 +110,8 @@ class Feeds:
     def publish(self, ticks: Sequence[Tick], latest: float = math.inf) -> None:
         """Hand live ticks to their readers.
 
-        Not delivered are ticks older than the last delivered one of their asset, and ticks later than ``latest``: a
-        stamp from the far future would make all that follow look old.
+        Not delivered are ticks older than the last delivered one of their asset, but to those who take them, and ticks
+        later than ``latest``: a stamp from the far future would make all that follow look old.
         """
         for tick in ticks:
             feed = self._feeds.get(tick.asset)
@@ -127,6 +127,9 @@ class Feeds:
                     feed.deliver((tick,))
             elif feed.last is not None and tick.timestamp < feed.last:
                 self.out_of_order += 1
+                for stream in feed.streams:
+                    if stream.takes_late:
+                        stream.push(tick)
             else:
                 feed.last = tick.timestamp
                 self.delivered += 1
@@ -201,6 +204,11 @@ class Feeds:
         """Is this asset waiting for its missing ticks?"""
         feed = self._feeds.get(asset)
         return feed is not None and feed.bridging is not None
+
+    def interrupted(self, asset: str) -> bool:
+        """Are ticks of this asset being missed or held back, so that those handed out may not be all there were?"""
+        feed = self._feeds.get(asset)
+        return feed is None or feed.lost or feed.bridging is not None
 
     def bridge(self, asset: str, recent: Sequence[Tick]) -> None:
         """Close the gap with the venue's ``recent`` ticks (oldest first), as far as they reach, and go on live."""

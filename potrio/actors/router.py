@@ -235,6 +235,7 @@ class _Routes:
             elif type(message) is Unknown:
                 count(self.counters.unknown, event.name)
         self.state.in_hand = None
+        self.feeds.heard_wall = batch.wall
 
     def run(self, run: EventRun, batch: Batch) -> None:
         """Route a run as one, where it is ticks that need no look at each; else let its events follow one by one.

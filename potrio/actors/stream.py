@@ -37,9 +37,13 @@ class Gap(msgspec.Struct, frozen=True):
 
     ``asset`` is None where items of several assets may be missing; ``since`` and ``until`` are UTC Unix seconds of the
     last item before and the first after it (None: not known); ``dropped`` counts the items where that is known.
+
+    ``reconnect``: the venue does not say what was missed while the link was down; ``overflow``: this reader was too
+    slow. Candle streams mend both from the venue's history, and know two more: ``history``, which could not be joined
+    with the live ticks; ``late``, for ticks that came when their candle had been delivered already.
     """
 
-    reason: Literal["reconnect", "overflow"]
+    reason: Literal["reconnect", "overflow", "history", "late"]
     asset: str | None = None
     since: float | None = None
     until: float | None = None
@@ -71,6 +75,7 @@ class Stream(trio.abc.ReceiveChannel[T], Generic[T]):
         gap: Callable[[int], T] | None = None,
         key: Callable[[T], object] | None = None,
         on_close: Callable[[], None] | None = None,
+        takes_late: bool = False,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
@@ -83,6 +88,8 @@ class Stream(trio.abc.ReceiveChannel[T], Generic[T]):
         self._gap = gap
         self._key = key
         self._on_close = on_close
+        self.takes_late = takes_late
+        """Is an item of use to this reader that is older than the one before it?"""
         self._missing = 0  # dropped since the last gap was handed out
         self._accepted = self._discarded = self._gaps = self._dropped = self._peak = 0
         self._waiter: trio.Event | None = None

@@ -65,6 +65,29 @@ async def test_an_older_tick_is_not_delivered():
     assert feeds.out_of_order == 1
 
 
+async def test_an_older_tick_reaches_those_who_take_it():
+    feeds, plain = subscribed(A)
+    builder: Stream = Stream(takes_late=True)
+    feeds.add(builder, [A])
+    feeds.publish([tick(5), tick(4), tick(6)])
+    assert [item.timestamp for item in await drained(plain)] == [5, 6]
+    assert [item.timestamp for item in await drained(builder)] == [5, 4, 6]
+    assert feeds.delivered == 2
+
+
+def test_a_feed_is_interrupted_from_the_loss_until_it_is_bridged():
+    feeds, _ = subscribed(A)
+    assert feeds.interrupted(B), "nobody reads it, so nothing is known of it"
+    assert not feeds.interrupted(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    assert feeds.interrupted(A)
+    feeds.start_bridging()
+    assert feeds.interrupted(A)
+    feeds.bridge(A, ())
+    assert not feeds.interrupted(A)
+
+
 async def test_a_stamp_from_the_future_does_not_silence_its_asset():
     feeds, stream = subscribed(A)
     feeds.publish([tick(1), tick(4e9), tick(2)], latest=20.0)
