@@ -32,6 +32,7 @@ from potrio.protocol.session import Session
 from potrio.protocol.websocket import WebSocketCodec
 from potrio.seam import Seam
 from potrio.transport.base import Transport
+from potrio.transport.framed import FramedTransport
 
 __all__ = ["Application", "Connection"]
 
@@ -305,12 +306,19 @@ class Connection:
 
     # --- out ---
 
-    def send(self, event: str, messages: Sequence[Message]) -> None:
-        """Queue messages; ``event`` is the name they are counted by, once they are on the wire."""
+    def send(self, event: str, messages: Sequence[Message], frames: bytes = b"") -> None:
+        """Queue messages; ``event`` is the name they are counted by, once they are on the wire.
+
+        A broadcast comes with its ``frames``, encoded once for all; they are written at once where nothing waits.
+        """
         if self._flushing or self._silent or self._scope.cancel_called:
             return
         if event:
             self.flush_session()  # what the session said before comes before
+        if frames and not self._outbound and self._write_now(frames, len(messages)):
+            self._stats.sent(messages)
+            self._stats.events_sent.count(event)
+            return
         self._outbound.append((event, messages))
         self._outbound_messages += len(messages)
         for message in messages:
@@ -319,6 +327,10 @@ class Connection:
             self._note("slow_reader", TRY_AGAIN_LATER, "the client does not read")
             self._scope.cancel()
         self._wake.set()
+
+    def _write_now(self, frames: bytes, count: int) -> bool:
+        can = isinstance(self._transport, FramedTransport) and not self.drain_delay_s
+        return can and self._transport.send_encoded_nowait(frames, count)  # type: ignore[attr-defined]  # checked
 
     def flush_session(self) -> None:
         """Queue what the session has to say; you must call it after each of the session's methods."""

@@ -30,6 +30,8 @@ from potrio.protocol.engineio_session import EngineIOSession
 from potrio.protocol.session import Session
 from potrio.seam import REAL, Seam
 from potrio.transport.accept import HttpRequest, accept
+from potrio.transport.line_stream import LineStream
+from potrio.transport.poller import Poller
 
 __all__ = ["JSON", "Front", "Page"]
 
@@ -60,6 +62,7 @@ class Front:
         admission: who may come in at all; None for the usual limits.
         outbound_messages_max, outbound_bytes_max: what may wait for one slow reader.
         tls: to speak TLS.
+        poller: reads and writes for all connections that have sockets; None to leave that to a stream for each.
         refuses: asked for each WebSocket request; True answers it with 503.
     """
 
@@ -78,6 +81,7 @@ class Front:
         outbound_messages_max: int = VENUE_OUTBOUND_MESSAGES_MAX,
         outbound_bytes_max: int = VENUE_OUTBOUND_BYTES_MAX,
         tls: ssl.SSLContext | None = None,
+        poller: Poller | None = None,
         refuses: Callable[[], bool] = lambda: False,
     ) -> None:
         self.closed_until = float("-inf")
@@ -93,6 +97,7 @@ class Front:
         self._outbound_messages_max = outbound_messages_max
         self._outbound_bytes_max = outbound_bytes_max
         self._tls = tls
+        self._poller = poller
         self._refuses = refuses
         self._count = 0
         self._admission = admission or Admission(
@@ -111,15 +116,24 @@ class Front:
                 await trio.aclose_forcefully(stream)
                 return
             try:
+                if self._poller is not None and isinstance(stream, trio.SocketStream):
+                    stream = self._over_poller(self._poller, stream)
                 await self._serve(stream, guest)
             finally:
                 guest.leave()
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)  # whatever happened; a poller would keep it
         except (ConnectionClosed, RemoteProtocolError, trio.BrokenResourceError):
             pass  # The client went away or does not speak HTTP: accept() has told it where that was possible.
         except Exception:  # the supervised edge of one connection: reported, the others live on
             LOG.exception("a connection ended by a fault of the venue")
             self._stats.violations.count("internal error")
             await trio.aclose_forcefully(stream)
+
+    def _over_poller(self, poller: Poller, stream: trio.SocketStream) -> LineStream:
+        owner = LineStream()
+        # One message at a time leaves here, and what waits is bounded before: by the connection.
+        return owner.attach(poller.add(self._seam.take_socket(stream), owner))
 
     async def _serve(self, stream: trio.abc.Stream, guest: Guest) -> None:
         if self._tls is not None:

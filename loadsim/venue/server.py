@@ -31,6 +31,7 @@ from loadsim.venue.tasks import MarketTasks
 from potrio.errors import ConfigError
 from potrio.protocol.server_session import ServerSession
 from potrio.seam import REAL, Seam
+from potrio.transport.poller import Poller
 
 __all__ = ["Venue", "lone", "open_venue", "tls_context"]
 
@@ -93,11 +94,11 @@ async def open_venue(config: VenueConfig | None = None, *, seam: Seam = REAL) ->
     config = config if config is not None else VenueConfig()
     tls = tls_context(config)
     try:
-        async with trio.open_nursery() as nursery:
+        listeners = await seam.listen_tcp(config.host, config.port)
+        async with _open_poller(listeners, seam) as poller, trio.open_nursery() as nursery:
             clock = VenueClock(config.offset_s, seam)
             parts = _Parts(config, clock, seam, nursery)
-            front = parts.make_front(tls)
-            listeners = await seam.listen_tcp(config.host, config.port)
+            front = parts.make_front(tls, poller)
             nursery.start_soon(trio.serve_listeners, front.serve, listeners)
             nursery.start_soon(parts.tasks.stream)
             nursery.start_soon(parts.tasks.settle)
@@ -112,6 +113,28 @@ async def open_venue(config: VenueConfig | None = None, *, seam: Seam = REAL) ->
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise lone(group) from None
+
+
+@asynccontextmanager
+async def _open_poller(listeners: list[trio.SocketListener], seam: Seam) -> AsyncIterator[Poller | None]:
+    """Run a poller for real sockets while the block runs, and until it has ended: connections say good-bye with it."""
+    if not all(isinstance(listener, trio.SocketListener) for listener in listeners):
+        yield None  # in memory
+        return
+    poller = Poller(seam)
+
+    shield = trio.CancelScope(shield=True)
+
+    async def run() -> None:
+        with shield:
+            await poller.run()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        try:
+            yield poller
+        finally:
+            shield.cancel()
 
 
 def lone(error: BaseException) -> BaseException:
@@ -187,7 +210,7 @@ class _Parts:
         self.control = Control(self.exchange, self.snapshot)
         self.tasks = MarketTasks(self.exchange, self.market, clock)
 
-    def make_front(self, tls: ssl.SSLContext | None) -> Front:
+    def make_front(self, tls: ssl.SSLContext | None, poller: Poller | None) -> Front:
         """Make the front of this venue."""
         config = self._config
         self._front = Front(
@@ -207,6 +230,7 @@ class _Parts:
             outbound_messages_max=config.outbound_messages_max,
             outbound_bytes_max=config.outbound_bytes_max,
             tls=tls,
+            poller=poller,
             refuses=self.refuses,
         )
         return self._front

@@ -49,13 +49,13 @@ class MarketTasks:
             stamp = self._clock.stamp()
             if stamp >= self._exchange.table_ends:
                 self._exchange.push_table()
-            wake = min(self._stream_due(stamp), stamp + IDLE_S)
+            wake = min(await self._stream_due(stamp), stamp + IDLE_S)
             with trio.move_on_at(self._clock.timer_at(wake)):
                 await self._ticks_changed.wait()
             await trio.lowlevel.checkpoint()
 
-    def _stream_due(self, stamp: float) -> float:
-        """Stream what is due, oldest first; return when the next tick comes."""
+    async def _stream_due(self, stamp: float) -> float:
+        """Stream what is due, oldest first; return when the next tick comes. Lets others run where many watch."""
         watched = self._exchange.watched()
         upcoming = {symbol: tick for symbol, tick in self._upcoming.items() if symbol in watched}
         due: list[tuple[TickRow, str]] = []
@@ -70,7 +70,8 @@ class MarketTasks:
                 upcoming[symbol] = tick
         self._upcoming = upcoming
         for tick, symbol in sorted(due):
-            self._exchange.tick(symbol, tick)
+            for _ in self._exchange.tick(symbol, tick):
+                await trio.lowlevel.checkpoint()
             self._reach(symbol, tick)
         return min((tick.stamp for tick in upcoming.values()), default=stamp + IDLE_S)
 

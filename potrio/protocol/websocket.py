@@ -266,6 +266,17 @@ class WebSocketCodec:
             self._to_send.append(data)
             self.frames_sent += count
 
+    def send_encoded(self, data: bytes, count: int) -> None:
+        """Queue ``count`` frames as they are, a server's: what `encode_messages` made of a broadcast, once for all.
+
+        Raises:
+            LocalProtocolError: after our Close frame or the end; nothing is queued.
+        """
+        assert self._mask_bytes is None, "a client masks each frame by itself"
+        self._check_open()
+        self._to_send.append(data)
+        self.frames_sent += count
+
     def send_ping(self, payload: bytes = b"") -> None:
         """Queue a Ping frame.
 

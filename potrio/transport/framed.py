@@ -21,6 +21,7 @@ from potrio.protocol.websocket import WebSocketCodec, WebSocketEvent
 from potrio.seam import REAL, Seam
 from potrio.transport.base import TransportStatistics
 from potrio.transport.ending import Ending, closed_by_peer, closed_here, fresh, lost
+from potrio.transport.line_stream import LineStream
 
 __all__ = ["FramedTransport"]
 
@@ -46,6 +47,7 @@ class FramedTransport:
         close_timeout: float = CLOSE_TIMEOUT,
     ) -> None:
         self._stream = stream
+        self._line = stream if isinstance(stream, LineStream) else None
         self._codec = codec
         self._seam = seam
         self._close_timeout = close_timeout
@@ -188,6 +190,34 @@ class FramedTransport:
                 self._write_lock.release()
         finally:
             self._sending = False
+
+    def send_encoded_nowait(self, data: bytes, count: int) -> bool:
+        """Send ``count`` messages that `encode_messages` has encoded already, one frame each, without waiting.
+
+        Only over a `LineStream`, and only as a server, whose frames are the same for every peer.
+
+        Returns:
+            False, with nothing sent, where that cannot be now: something waits to be written, or the end has come.
+            Then `send` waits, or says what has happened.
+        """
+        line, codec = self._line, self._codec
+        if (
+            line is None
+            or self._sending
+            or self._write_lock.locked()
+            or self._ending.error is not None
+            or codec.close_sent
+            or not line.is_idle
+        ):
+            return False
+        codec.send_encoded(data, count)
+        data = codec.data_to_send()
+        if not line.send_nowait(data):
+            return False
+        self._writes += 1
+        self._bytes_sent += len(data)
+        self._messages_sent += count
+        return True
 
     def _check_can_send(self) -> None:
         self._ending.check()

@@ -150,13 +150,19 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
         Returns:
             False, with nothing sent, where that cannot be now: something waits to be written, or the stream has ended.
         """
-        if self._sending or self._closed or self.line.waiting or self.line.error is not None:
+        if not self.is_idle:
             return False
         try:
             self.line.send(data)
         except ConnectionClosed:
             return False  # Nothing was written. The reading side tells the end.
         return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `send_nowait` may be tried."""
+        line = self._line
+        return not (self._sending or self._closed or line is None or line.waiting or line.error is not None)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until nothing waits to be written.
