@@ -7,6 +7,7 @@ order owns at most one deal.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -53,6 +54,8 @@ class Book:
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
         self.held: set[str] = set()  # taken on, not to be handed over yet (a journal has to have them first)
         self.asked: dict[str, Asked] = {}
+        self.observe: Callable[..., None] = lambda handle, before, *, had_deal: None
+        """Told of every handle that was brought up to date, in passing (callbacks)."""
         self.anomalies: deque[Anomaly] = deque(maxlen=ANOMALIES_KEPT_MAX)
         self.anomalies_total = 0
         self._external_news = trio.Event()
@@ -76,7 +79,9 @@ class Book:
         ]
         self.anomalies.extend(found)
         self.anomalies_total += len(found)
+        before, had_deal = handle.state, handle.deal is not None
         handle.update(view)
+        self.observe(handle, before, had_deal=had_deal)
         if handle.state.ended:
             self.live.pop(request_id, None)
             self.asked.pop(request_id, None)

@@ -7,6 +7,7 @@ is not counted (P10). The story is bounded: the newest facts stay.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -74,11 +75,14 @@ class MonitorState:
     def __init__(self) -> None:
         self.facts: deque[Fact] = deque(maxlen=FACTS_KEPT)
         self.crashes: Counter[str] = Counter()
+        self.observe: Callable[[object], None] = lambda message: None
+        """Told of every message, in passing (callbacks)."""
 
 
 async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam) -> None:
     """Write the story until stopped; never waits but for its inbox."""
     async for message in ctx.inbox:
+        state.observe(message)
         kind, text = describe(message)
         state.facts.append(Fact(seam.wall(), kind, text))
         fields = {

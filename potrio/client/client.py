@@ -10,6 +10,7 @@ from potrio.actor_errors import SupervisorFailed
 from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.phases import LinkPhase
 from potrio.client.account import AccountCalls
+from potrio.client.callbacks import CallbackCalls
 from potrio.client.config import Config
 from potrio.client.history import HistoryCalls
 from potrio.client.journal import JournalCalls, opened_journal
@@ -74,6 +75,7 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
     settings = link_settings(config, parsed)
     shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
+    shared.facts.uid = parsed.uid
     client: Client | None = None
     try:
         async with (
@@ -96,12 +98,13 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     finally:
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
         shared.router.feeds.end(shared.link.fatal)
+        shared.callbacks.end()
         shared.router.outages.end(shared.link.fatal)
         shared.account.end(shared.link.fatal)
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
 
-class Client(AccountCalls, HistoryCalls, JournalCalls, MarketCalls, TradingCalls):
+class Client(AccountCalls, CallbackCalls, DealCalls, HistoryCalls, JournalCalls, LinkCalls, MarketCalls, TradingCalls):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 
 

@@ -11,6 +11,8 @@ from typing import Never
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
+from potrio.actors.callback_facts import Facts
+from potrio.actors.callbacks import Callbacks
 from potrio.actors.connection import connection, lane
 from potrio.actors.history import HistoryState, history
 from potrio.actors.journal import JournalState, journal
@@ -53,6 +55,10 @@ class Shared:
         self.book = Book()
         self.history = HistoryState()
         self.monitor = MonitorState()
+        self.callbacks = Callbacks()
+        self.facts = Facts(self.callbacks, is_demo=is_demo)
+        self.monitor.observe = self.facts.observe
+        self.book.observe = self.facts.order
         self.journal: JournalState | None = None  # set before the tree is built, where one is kept
 
 

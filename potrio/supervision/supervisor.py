@@ -81,12 +81,7 @@ class Supervisor:
             SupervisorStopping: this supervisor does not run or is stopping.
         """
         engine = self._engine
-        if not engine.running:
-            raise SupervisorStopping(f"{self.path} is not running")
-        limit = engine.spec.max_children
-        if limit is not None and len(engine.table) >= limit:
-            raise TooManyChildren(f"{self.path} has {limit} children already")
-        row = engine.add(spec, dynamic=True)
+        row = self._add(spec)
         waiter = engine.wait_for(row, ready=True)
         engine.post(begin, engine, row)
         try:
@@ -97,6 +92,14 @@ class Supervisor:
         if waiter.error is not None:
             raise waiter.error
         return Ref(row.cell)
+
+    def start_child_soon(self, spec: ChildSpec[Any]) -> None:
+        """Add a child without waiting: it starts when its supervisor gets to it. A failed start is an event.
+
+        Raises:
+            TooManyChildren, DuplicateChild, SupervisorStopping: as `start_child`.
+        """
+        self._engine.post(begin, self._engine, self._add(spec))
 
     async def stop_child(self, name: str | Key[Any]) -> None:
         """End a child for good, as orderly as its spec says, and wait until its task has exited.
@@ -137,6 +140,16 @@ class Supervisor:
             ChildNotFound: this supervisor has no such child.
         """
         self._child(name).cell.crash(error)
+
+    def _add(self, spec: ChildSpec[Any]) -> Child:
+        """Enter a child that is not started yet."""
+        engine = self._engine
+        if not engine.running:
+            raise SupervisorStopping(f"{self.path} is not running")
+        limit = engine.spec.max_children
+        if limit is not None and len(engine.table) >= limit:
+            raise TooManyChildren(f"{self.path} has {limit} children already")
+        return engine.add(spec, dynamic=True)
 
     def _child(self, name: str | Key[Any]) -> Child:
         row = self._engine.table.get(name.name if isinstance(name, Key) else name)

@@ -1,0 +1,111 @@
+"""The names of `Client.on`: which fact each stands for, and how what the actors see becomes one value for each fact."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from potrio.actors.account import BalanceUpdate
+from potrio.actors.asset_changes import AssetChange
+from potrio.actors.callbacks import Callbacks, ErrorReport, SlowHandler
+from potrio.actors.evidence import OrderState
+from potrio.actors.link import LinkLost, LinkUp
+from potrio.actors.order_handle import OrderHandle
+from potrio.actors.stream import Gap
+from potrio.protocol.messages.market import Tick
+from potrio.supervision.events import ChildCrashed
+
+__all__ = ["TOPICS", "Authenticated", "Facts", "OrderChanged", "Resumed"]
+
+
+class Authenticated(msgspec.Struct, frozen=True):
+    """The venue accepted the SSID on connection number ``epoch``. ``uid`` is None for a guest."""
+
+    epoch: int
+    uid: int | None
+    is_demo: bool
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The link is up again after an outage of ``outage_s`` seconds, as connection number ``epoch``."""
+
+    epoch: int
+    outage_s: float
+
+
+class OrderChanged(msgspec.Struct, frozen=True):
+    """An order of ours went from one state to another; ``order`` is its handle, which may be further by now."""
+
+    order: OrderHandle
+    before: str
+    after: str
+
+
+TOPICS: Final[dict[str, tuple[Any, str]]] = {
+    "connected": (
+        LinkUp,
+        "a connection is authenticated and ready; at once where one is when the handler is added",
+    ),
+    "authenticated": (Authenticated, "the venue accepted the SSID; at once as `connected`"),
+    "lost": (LinkLost, "a link that was up is gone: once for each outage"),
+    "resumed": (Resumed, "the link is up again: once for each outage"),
+    "balance_updated": (BalanceUpdate, "the venue told a balance"),
+    "assets_changed": (AssetChange, "an asset opened, closed, came, went, or changed payout or durations"),
+    "order_opened": (OrderHandle, "the venue accepted an order of ours: once for each order"),
+    "order_closed": (
+        OrderHandle,
+        "an order of ours is settled, rejected, denied or void: once for each order",
+    ),
+    "order_changed": (OrderChanged, "an order of ours changed its state"),
+    "tick": (Tick | Gap, "a live tick of the asset named in `on(..., asset=...)`, or what is missing"),
+    "error": (ErrorReport, "a handler raised, or an actor crashed and is restarted"),
+    "slow_handler": (SlowHandler, "a handler takes longer than its `slow_after_s`"),
+}
+"""Name -> (type of the payload, the fact that it stands for)."""
+
+
+class Facts:
+    """Turns what actors see into topics: each fact once. Called by them in passing; never waits."""
+
+    def __init__(self, callbacks: Callbacks, *, is_demo: bool) -> None:
+        self._callbacks = callbacks
+        self._is_demo = is_demo
+        self.uid: int | None = None
+        """The account's number; set before the client's tree runs."""
+        self._lost_at: float | None = None
+        self.up: LinkUp | None = None
+        """The link that is up now."""
+
+    def authenticated(self, up: LinkUp) -> Authenticated:
+        """What ``authenticated`` tells of a connection."""
+        return Authenticated(up.epoch, self.uid, self._is_demo)
+
+    def observe(self, message: object) -> None:
+        """What the monitor is told of the link and of crashes."""
+        publish = self._callbacks.publish
+        match message:
+            case LinkUp() as up:
+                self.up = up
+                publish("authenticated", self.authenticated(up))
+                publish("connected", up)
+                if self._lost_at is not None:
+                    publish("resumed", Resumed(up.epoch, up.at - self._lost_at))
+                    self._lost_at = None
+            case LinkLost() as lost if self.up is not None:
+                self.up, self._lost_at = None, lost.at
+                publish("lost", lost)
+            case ChildCrashed(path=path):
+                publish("error", ErrorReport("crash", path, f"{path} crashed and is restarted"))
+            case _:
+                pass
+
+    def order(self, handle: OrderHandle, before: OrderState, *, had_deal: bool) -> None:
+        """An order shows something new; ``had_deal``: the venue's acceptance was known before."""
+        publish, after = self._callbacks.publish, handle.state
+        if handle.deal is not None and not had_deal:
+            publish("order_opened", handle)
+        if before is not after:
+            publish("order_changed", OrderChanged(handle, before.value, after.value))
+            if after.ended and not before.ended:
+                publish("order_closed", handle)

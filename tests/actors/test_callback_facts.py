@@ -1,0 +1,76 @@
+"""Facts become topics once: links that came and went, attempts that were none, orders that opened and closed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from potrio.actors.callback_facts import TOPICS, Facts
+from potrio.actors.callbacks import CallbackHandle, Callbacks
+from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.link import LinkLost, LinkUp
+from potrio.actors.order_handle import OrderHandle
+from potrio.actors.stream import Stream
+from potrio.protocol.messages.trading import Side
+
+
+@pytest.fixture
+def callbacks():
+    return Callbacks()
+
+
+@pytest.fixture
+def facts(callbacks):
+    made = Facts(callbacks, is_demo=True)
+    made.uid = 7
+    return made
+
+
+@pytest.fixture
+def told(callbacks):
+    """What was published so far, topic by topic."""
+    streams = {}
+    for topic in TOPICS:
+        streams[topic] = Stream()
+        callbacks.add(CallbackHandle(topic, print, streams[topic]))
+    return lambda: {
+        topic: each.statistics().waiting for topic, each in streams.items() if each.statistics().waiting
+    }
+
+
+def test_attempts_that_fail_are_one_outage(facts, told):
+    facts.observe(LinkLost(1, "refused", 0.0))
+    assert told() == {}
+    facts.observe(LinkUp(2, 1.0))
+    facts.observe(LinkLost(2, "gone", 5.0))
+    facts.observe(LinkLost(3, "refused", 6.0))
+    facts.observe(LinkLost(4, "refused", 7.0))
+    facts.observe(LinkUp(5, 8.5))
+    assert told() == {"connected": 2, "authenticated": 2, "lost": 1, "resumed": 1}
+
+
+def test_an_order_opens_and_closes_once(facts, told):
+    intent = OrderIntent(
+        request_id="r",
+        asset="A",
+        side=Side.CALL,
+        amount=Decimal(1),
+        duration_s=5,
+        is_demo=True,
+        created_wall=0.0,
+        expires_at=1.0,
+    )
+    handle = OrderHandle(intent)
+    for state, deal in [
+        (OrderState.SENT, None),
+        (OrderState.SENT, None),
+        (OrderState.OPEN, "deal"),
+        (OrderState.OPEN, "deal"),
+        (OrderState.SETTLED, "deal"),
+        (OrderState.SETTLED, "deal"),
+    ]:
+        before, had_deal = handle.state, handle.deal is not None
+        handle.state, handle.deal = state, deal
+        facts.order(handle, before, had_deal=had_deal)
+    assert told() == {"order_opened": 1, "order_changed": 3, "order_closed": 1}
