@@ -199,6 +199,9 @@ STREAM_CAPACITY: Final = 1024
 ORDERS_KEPT_MAX: Final = 10_000
 """Settled orders a client remembers; live ones are never forgotten."""
 
+CLOSED_DEALS_KEPT_MAX: Final = 1000
+"""Closed deals a client lists and adds up: as many as a venue keeps of one account."""
+
 CONCURRENT_ORDERS_MAX: Final = 10
 """Orders open at once on one account, as the venue itself limits them on demo."""
 

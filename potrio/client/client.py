@@ -12,6 +12,7 @@ from potrio.actors.phases import LinkPhase
 from potrio.client.account import AccountCalls
 from potrio.client.callbacks import CallbackCalls
 from potrio.client.config import Config
+from potrio.client.deals import DealCalls
 from potrio.client.history import HistoryCalls
 from potrio.client.journal import JournalCalls, opened_journal
 from potrio.client.link_calls import LinkCalls
