@@ -9,6 +9,7 @@ and keeps it ended until `Unpause`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import trio
@@ -95,6 +96,7 @@ class _Driver:
         self.router = ctx.lookup(ROUTER)
         gate = settings.limits.gate(account_of(settings.ssid), settings.address, self.seam.now())
         self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam, gate)
+        link.forecast = self.outbox.forecast
         self.generator = self.seam.generator()
         # Loading the system's certificates takes some 30 ms: once, not at every attempt.
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
@@ -186,8 +188,9 @@ class _Driver:
         """Connect, stay, connect again, until it is hopeless: that ends the actor."""
         await self.take_over()
         link, candidates, health = self.link, self.settings.candidates, self.settings.health
+        max_retries = math.inf if self.settings.max_retries is None else self.settings.max_retries
         deadline = self.seam.now() + self.settings.connect_deadline
-        failures = 0  # since the link was last stable
+        failures = retries = 0  # since the link was last stable; attempts in vain since it was last up
         failed: list[PotrioError] = []  # of the very first round
         while True:
             if link.paused:
@@ -214,7 +217,8 @@ class _Driver:
                 health.failed(region, self.seam.now())
             if first:
                 failed.append(lost)
-            if isinstance(lost, ConfigError):
+            retries = 0 if ready_for >= 0 else retries + 1
+            if isinstance(lost, ConfigError) or (not first and retries >= max_retries):
                 return self.give_up(lost, actor)
             if first and (failures >= len(candidates) or self.seam.now() >= deadline):
                 return self.give_up(first_of(failed), actor)

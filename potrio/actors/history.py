@@ -6,17 +6,22 @@ for each other here, each with a deadline, and the second asker of a page under 
 
 from __future__ import annotations
 
+import copy
 from collections import deque
+from functools import partial
 from typing import Final
 
 import msgspec
+import trio
 
+from potrio.actors.breaker import Breaker
 from potrio.actors.cache import Cache
 from potrio.actors.flights import Flights
 from potrio.actors.keys import CONNECTION
+from potrio.actors.limiter import Lane
 from potrio.actors.link import LinkLost, LinkState, Transmit
-from potrio.errors import NotConnected, RequestTimeout
-from potrio.limits import REQUEST_TIMEOUT
+from potrio.errors import NotConnected, PotrioError, RequestTimeout
+from potrio.limits import RATE_HOLD_MAX, REQUEST_TIMEOUT
 from potrio.protocol.candles import Candle
 from potrio.protocol.messages.market import HistoryPeriod, LoadHistoryPeriod
 from potrio.supervision.call import Call, Request
@@ -54,6 +59,13 @@ class BlockKey(msgspec.Struct, frozen=True, gc=False):
     zone_s: int
 
 
+class PageRefused(msgspec.Struct, frozen=True):
+    """The page with this index will not be asked for: the limiter has no room, or the link is gone."""
+
+    index: int
+    error: PotrioError
+
+
 class Block(msgspec.Struct, frozen=True):
     """What the venue told of a `BlockKey`, and how many of its rows were bad."""
 
@@ -73,13 +85,20 @@ class HistoryState:
         self.blocks: Cache[BlockKey, Block] = Cache(BLOCKS_KEPT_MAX, BLOCKS_TTL_S)
         self.flights: Flights[object, Block] = Flights()
         self.rows_bad = 0
+        self.breaker = Breaker("pages of history")
+        self.link: LinkState | None = None
+
+    def forecast(self, lane: Lane) -> float:
+        """Seconds until the limiter would let one more message pass."""
+        return 0.0 if self.link is None else self.link.forecast(lane)
 
 
-HistoryMessage = Call[HistoryPeriod] | HistoryPeriod | LinkLost | PageOverdue
+HistoryMessage = Call[HistoryPeriod] | HistoryPeriod | LinkLost | PageOverdue | PageRefused
 
 
 async def history(ctx: Context[HistoryMessage], state: HistoryState, link: LinkState) -> None:
     """Serve pages until stopped. Calls in hand fail when the actor ends; cancelling sends nothing more."""
+    state.link = link
     pages = _Pages(ctx, state, link)
     async for message in ctx.inbox:
         match message:
@@ -89,6 +108,8 @@ async def history(ctx: Context[HistoryMessage], state: HistoryState, link: LinkS
                 pages.answer(message)
             case PageOverdue(index=index):
                 pages.overdue(index)
+            case PageRefused(index=index, error=error):
+                pages.refused(index, error)
             case LinkLost(epoch=epoch, reason=reason):
                 pages.lost(epoch, reason)
             case _:
@@ -139,8 +160,15 @@ class _Pages:
                 offset=page.window_s,
                 period=page.period_s,
             )
-            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch=epoch))
+            latest = trio.current_time() + RATE_HOLD_MAX
+            left = partial(self.left, self.state.index)
+            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch, latest, left))
             self.ctx.after(REQUEST_TIMEOUT, PageOverdue(self.state.index), key="overdue")
+
+    def left(self, index: int, error: PotrioError | None) -> None:
+        """The connection tells what became of a request, in its own task."""
+        if error is not None:
+            self.ctx.me.tell(PageRefused(index, error))
 
     def finish(self) -> list[Call[HistoryPeriod]]:
         assert self.current is not None
@@ -160,6 +188,13 @@ class _Pages:
         _, page = self.current
         for call in self.finish():
             call.fail(RequestTimeout(f"no history of {page.asset} within {REQUEST_TIMEOUT:g} s"))
+        self.next()
+
+    def refused(self, index: int, error: PotrioError) -> None:
+        if self.current is None or index != self.state.index:
+            return
+        for call in self.finish():
+            call.fail(copy.copy(error))
         self.next()
 
     def lost(self, epoch: int, reason: str) -> None:

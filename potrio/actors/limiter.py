@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from potrio.actors.token_bucket import TokenBucket
-from potrio.errors import ConfigError
-from potrio.limits import RATE_BACK_OFF, RATE_BACK_OFF_MAX, RATE_WAIT_MIN
+from potrio.errors import ConfigError, RateLimited
+from potrio.limits import RATE_BACK_OFF, RATE_BACK_OFF_MAX, RATE_HOLD_MAX, RATE_WAIT_MIN
 from potrio.protocol.ssid import Ssid
 
 __all__ = [
@@ -71,6 +71,21 @@ def lane_of(name: str) -> Lane | None:
 def account_of(ssid: Ssid) -> Hashable:
     """What tells one account's budget from another's; the token itself stays a `Secret`."""
     return (ssid.uid if ssid.uid is not None else ssid.session, ssid.is_demo)
+
+
+def check_rate(lane: Lane, wait: float, now: float, wall: float, until: float) -> None:
+    """Refuse at once what could not leave before ``until``.
+
+    Args:
+        wait: what the limiter forecasts.
+        now, until: on the clock of deadlines.
+        wall: Unix seconds, for the error.
+
+    Raises:
+        RateLimited: it would have to wait too long; nothing was sent.
+    """
+    if wait > 0.0 and (wait > RATE_HOLD_MAX or now + wait > until):
+        raise RateLimited(lane.name.lower(), wall + wait, wait)
 
 
 def address_of(url: str | None) -> Hashable:

@@ -211,6 +211,8 @@ class LinkState:
         self.counters: dict[int, LinkCounters] = {}
         self._earlier = LinkCounters()  # connections whose own counters are not kept any more
         self._changed = trio.Event()
+        self.forecast: Callable[[Lane], float] = lambda _: 0.0
+        """Seconds until one more message of a lane would leave, as far as the limiter is concerned."""
 
     @property
     def ready(self) -> bool:

@@ -58,6 +58,10 @@ class Outbox:
         request.settle(MailboxFull(CONNECTION.name))
         return False
 
+    def forecast(self, lane: Lane) -> float:
+        """Seconds until one more message of this lane would leave, as far as the limiter is concerned."""
+        return self._waiting.forecast(lane, self._seam.now())
+
     def too_many(self, lane: Lane) -> None:
         """The venue said so: hold this lane up for a while."""
         self._gate.refused(lane, self._seam.now())

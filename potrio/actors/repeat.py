@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from potrio.actors.breaker import Breaker
-from potrio.errors import CircuitOpen, ConfigError, NotConnected, RequestTimeout
+from potrio.errors import CircuitOpen, ConfigError, RequestTimeout
 from potrio.seam import Seam
 from potrio.supervision.backoff import Backoff
 
@@ -54,21 +54,21 @@ class Repeater:
     async def ask(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make the request, again where it was not answered, and return the first answer.
 
-        What counts against the venue is `RequestTimeout` and a link that was lost over the request (`NotConnected`);
-        any other error is the caller's at once. A pause that would end after the caller's deadline (its cancel
-        scopes') is not begun: the last error is raised instead.
+        What counts against the venue, and is asked again, is `RequestTimeout`. Any other error is the caller's at once:
+        without a link there is nobody to be asked, and the caller may wait for one. A pause that would end after the
+        caller's deadline (its cancel scopes') is not begun: the last error is raised instead.
 
         Waits for the attempts and the pauses between them; cancelling ends the attempt under way.
 
         Raises:
             CircuitOpen: it failed again and again lately; nothing was asked.
-            RequestTimeout, NotConnected: of the last attempt.
+            RequestTimeout: of the last attempt.
         """
         failed = 0
         while True:
             try:
                 return await self._once(attempt)
-            except (RequestTimeout, NotConnected):
+            except RequestTimeout:
                 failed += 1
                 if failed >= self._retry.attempts:
                     raise
@@ -85,7 +85,7 @@ class Repeater:
             raise CircuitOpen(breaker.name, seam.wall() + ticket, ticket)
         try:
             answer = await attempt()
-        except (RequestTimeout, NotConnected):
+        except RequestTimeout:
             breaker.failed(ticket, seam.now())
             raise
         except BaseException:

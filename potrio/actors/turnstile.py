@@ -68,6 +68,10 @@ class Turnstile(Generic[T]):
         yield from self._of(Lane.SUBSCRIPTIONS, now)
         yield from self._of(Lane.REQUESTS, now)
 
+    def forecast(self, lane: Lane, now: float) -> float:
+        """Seconds until one more item of this lane would leave, those that wait here having left before it."""
+        return self.gate.forecast(lane, now, len(self._queues[lane]) + 1)
+
     def clear(self) -> list[T]:
         """Take everything out, orders first: the link is gone."""
         items = [item for queue in self._queues for _, item in queue]

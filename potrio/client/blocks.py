@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+import trio
 
 from potrio.actors.history import Block, BlockKey, HistoryState, LoadPage
 from potrio.actors.keys import HISTORY
+from potrio.actors.limiter import Lane, check_rate
+from potrio.actors.repeat import Repeater
 from potrio.protocol.candles import Candle, from_rows, from_ticks, merge
 from potrio.protocol.messages.market import HistoryPeriod, TickRow
 from potrio.protocol.server_clock import ServerClock
@@ -52,9 +55,19 @@ class History(msgspec.Struct, frozen=True):
         return self.clock.zone_s
 
     async def page(self, asset: str, period_s: int, end: float, window_s: int) -> HistoryPeriod:
-        """Ask for ``[end - window_s, end]`` (UTC). Waits for the answer; cancelling only stops the waiting."""
+        """Ask for ``[end - window_s, end]`` (UTC), and again where no answer comes and the caller has the time.
+
+        Waits for the answer; cancelling only stops the waiting. Raises CircuitOpen where no page has come lately.
+        """
         end_stamp = int(self.clock.to_stamp(end))
-        return await self.supervisor.ref(HISTORY).ask(LoadPage(asset, period_s, end_stamp, window_s))
+        self.check_rate()
+        ref, page = self.supervisor.ref(HISTORY), LoadPage(asset, period_s, end_stamp, window_s)
+        return await Repeater(self.state.breaker, self.seam).ask(lambda: ref.ask(page))
+
+    def check_rate(self) -> None:
+        """Raise RateLimited where the caller's deadline comes before the limiter lets another page pass."""
+        now, until = self.seam.now(), trio.current_effective_deadline()
+        check_rate(Lane.REQUESTS, self.state.forecast(Lane.REQUESTS), now, self.seam.wall(), until)
 
     def is_settled(self, end: int) -> bool:
         """Is everything before this moment final, however late the venue's history is?"""

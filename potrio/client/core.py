@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import trio
 
+from potrio.actors.limiter import Lane, check_rate
 from potrio.actors.link import LinkCounters
 from potrio.actors.monitor import Fact, Statistics, statistics
 from potrio.actors.phases import LinkPhase
@@ -135,6 +136,11 @@ class ClientCore:
     def close(self) -> None:
         """Refuse further calls; what runs is ended by leaving the block."""
         self._closed = True
+
+    def _check_rate(self, lane: Lane, until: float) -> None:
+        """Raise RateLimited where the limiter would hold a message of this lane beyond a moment."""
+        seam = self._config.seam
+        check_rate(lane, self._shared.link.forecast(lane), seam.now(), seam.wall(), until)
 
     def _check_open(self) -> None:
         if self._closed:

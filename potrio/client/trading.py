@@ -10,6 +10,7 @@ import trio
 
 from potrio.actors.evidence import Anomaly, OrderIntent
 from potrio.actors.keys import ORDER_BOOK
+from potrio.actors.limiter import Lane
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
 from potrio.actors.order_handle import OrderHandle, Result, as_result
 from potrio.client.core import ClientCore
@@ -131,12 +132,15 @@ class TradingCalls(ClientCore):
 
         Raises:
             OrderDenied: the order cannot be right (unknown or closed asset, amount, duration, live account not armed).
+            RateLimited: the limiter has no room for it within ``valid_for``; nothing was placed.
             ValueError: the request id is taken by an order with other terms.
             ClientClosed: the client has been closed.
         """
         self._check_open()
         if not valid_for >= 0:
             raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
+        if self._shared.link.paused:
+            raise OrderDenied("the client is paused; nothing was sent")
         seam = self._config.seam
         side, amount = check_order(
             self._shared.account.assets,
@@ -149,6 +153,8 @@ class TradingCalls(ClientCore):
             arm_live=self._config.arm_live,
             request_id=request_id,
         )
+        if request_id not in self._shared.book.handles:
+            self._check_rate(Lane.ORDERS, seam.now() + valid_for)
         intent = OrderIntent(
             request_id=request_id or seam.new_id(),
             asset=asset,

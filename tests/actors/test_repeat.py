@@ -48,7 +48,7 @@ def repeater(failures: int = 100, attempts: int = 3) -> Repeater:
 
 
 async def test_a_question_without_an_answer_is_asked_again_after_a_pause(autojump_clock):
-    venue, asking = Venue(TIMED_OUT, NotConnected("lost"), 42), repeater()
+    venue, asking = Venue(TIMED_OUT, TIMED_OUT, 42), repeater()
     assert await asking.ask(venue) == 42
     assert venue.asked == [0.0, 1.0, 3.0]
     assert asking.retries == 2
@@ -69,10 +69,11 @@ async def test_no_pause_is_begun_that_ends_after_the_callers_deadline(autojump_c
     assert trio.current_time() == 2.0
 
 
-async def test_any_other_error_is_not_repeated_and_speaks_against_nobody(autojump_clock):
-    venue, asking = Venue(RequestError("this is wrong")), repeater(failures=1)
+@pytest.mark.parametrize("error", [RequestError("this is wrong"), NotConnected("no link"), ValueError("odd")])
+async def test_any_other_error_is_not_repeated_and_speaks_against_nobody(autojump_clock, error):
+    venue, asking = Venue(error), repeater(failures=1)
     for _ in range(3):
-        with pytest.raises(RequestError):
+        with pytest.raises(type(error)):
             await asking.ask(venue)
     assert len(venue.asked) == 3
     assert asking.breaker.state(trio.current_time()) is BreakerState.CLOSED
