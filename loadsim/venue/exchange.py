@@ -7,7 +7,7 @@ indexes, by account and by asset, say who hears what. Every broadcast is encoded
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from loadsim.venue.accounts import AccountKey
@@ -19,7 +19,8 @@ from loadsim.venue.desk import Desk, Rejection
 from loadsim.venue.faults import Fault, FaultKind, FaultPlan
 from loadsim.venue.market import Market, TickRow
 from loadsim.venue.pending import PendingBook
-from loadsim.venue.reply import Reply, Scope
+from loadsim.venue.rates import REFUSABLE, TOO_MANY, Punishment, RateBook
+from loadsim.venue.reply import Reply, Scope, refusal
 from loadsim.venue.seat import Seat
 from loadsim.venue.stats import Stats
 from loadsim.venue.wire import header_of, to_json
@@ -89,6 +90,7 @@ class Exchange:
         self._market = market
         self._later = later
         self._restart = restart
+        self._rates = RateBook(config.rates, stats.violations.count)
         self._seats: dict[Connection, Seat] = {}
         self._by_account: dict[AccountKey, dict[Connection, None]] = {}
         self._watchers: dict[str, dict[Connection, None]] = {}
@@ -109,6 +111,7 @@ class Exchange:
     def closed(self, connection: Connection) -> None:
         """Forget the connection."""
         seat = self._seats.pop(connection)
+        self._rates.forget(connection)
         if seat.visitor is not None:
             _drop(self._by_account, seat.visitor.key, connection)
             for symbol in seat.visitor.streams:
@@ -190,7 +193,14 @@ class Exchange:
             return
         if self._hurt(connection, event.name, visitor.key.uid):
             return
-        refuse = ""
+        punishment = self._rates.judge(visitor.key, connection, event.name, self._clock.now())
+        if punishment is Punishment.CLOSE:
+            connection.close("violation", POLICY_VIOLATION, TOO_MANY)
+            return
+        refuse = TOO_MANY if punishment is Punishment.REFUSE else ""
+        if refuse and event.name not in REFUSABLE:
+            self.deliver([refusal(visitor.key, event.name, TOO_MANY)], connection)
+            return
         for fault in self._applied(self.plan.on_request(event.name, visitor.key.uid)):
             if fault.kind is FaultKind.LOSE_REQUEST:
                 return
@@ -230,7 +240,7 @@ class Exchange:
     def deliver(self, said: Iterable[Reply], origin: Connection | None = None) -> None:
         """Send replies to whom they are for."""
         for each in said:
-            messages = _messages_of(each)
+            messages = each.messages()
             if each.scope is Scope.HERE:
                 assert origin is not None, "somebody asked"
                 self._send(origin, each.event, messages)
@@ -297,7 +307,7 @@ class Exchange:
                     case FaultKind.LOSE:
                         return
                     case FaultKind.DELAY:
-                        self._later(fault.delay_ms / 1000, _sender(connection, event, messages))
+                        self._later(fault.delay_ms / 1000, partial(connection.send, event, messages))
                         return
                     case FaultKind.DUPLICATE:
                         connection.send(event, messages)
@@ -377,16 +387,6 @@ class Exchange:
         for fault in faults:
             self.stats.faults.count(fault.kind.value)
         return faults
-
-
-def _messages_of(reply: Reply) -> tuple[Message, ...]:
-    if reply.is_text:
-        return (f'42["{reply.event}",{reply.payload.decode()}]',)
-    return (header(reply.event), reply.payload)
-
-
-def _sender(connection: Connection, event: str, messages: tuple[Message, ...]) -> Callable[[], None]:
-    return lambda: connection.send(event, messages)
 
 
 def _drop(index: dict[Any, dict[Connection, None]], key: object, connection: Connection) -> None:

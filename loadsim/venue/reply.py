@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
 from loadsim.venue.accounts import Account, AccountKey
 from loadsim.venue.deals import Deal
-from loadsim.venue.wire import balance_object, deal_object, to_json
+from loadsim.venue.wire import balance_object, deal_object, header_of, to_json
+from potrio.protocol.engineio import Message
 
 __all__ = ["Reply", "Scope", "balance", "closed_deals", "opened_deals", "refusal", "reply"]
 
@@ -34,6 +36,15 @@ class Reply(Struct, frozen=True):
     scope: Scope
     key: AccountKey
     is_text: bool = False
+
+    def messages(self) -> tuple[Message, ...]:
+        """What goes on the wire: one text, or a header and its attachment."""
+        if self.is_text:
+            return (f'42["{self.event}",{self.payload.decode()}]',)
+        return (header(self.event), self.payload)
+
+
+header = lru_cache(256)(header_of)
 
 
 def reply(
