@@ -1,0 +1,1 @@
+"""Reports of a load run: one document from which everything else is drawn, merged, checked and compared."""
