@@ -59,6 +59,8 @@ class Feeds:
         self.unwanted = 0
         self.out_of_order = 0
         self.unbelievable = 0
+        self.heard_wall = -math.inf
+        """Everything that had been read by this moment (of the wall clock) has been handed out."""
         self.gaps: list[Gap] = []  # told since the link is back, for whoever tells of the outage
 
     @property
@@ -194,6 +196,11 @@ class Feeds:
         """The stamp of the newest tick delivered (UTC seconds)."""
         feed = self._feeds.get(asset)
         return None if feed is None else feed.last
+
+    def held(self, asset: str) -> int:
+        """How many live ticks are held back until the missing ones are known."""
+        feed = self._feeds.get(asset)
+        return 0 if feed is None or feed.bridging is None else len(feed.bridging)
 
     def take_gaps(self) -> list[Gap]:
         """The gaps told since the link is back; each is given out once."""
