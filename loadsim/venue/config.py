@@ -58,6 +58,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         history_ticks_s: seconds of ticks in the answer to ``changeSymbol``.
         candles_count: rows of candles in that answer.
         candles_stale_s: how old its newest candle row is (`protocol.md` 6.1); 0 makes it the candle under way.
+        history_lag_s: how far the candles of ``loadHistoryPeriod`` lag behind the stream; 60 to 420 on the real service.
     """
 
     volatility: float = 1.0
@@ -66,6 +67,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     history_ticks_s: int = 600
     candles_count: int = 99
     candles_stale_s: int = 420
+    history_lag_s: int = 0
 
     def __post_init__(self) -> None:
         check(0 <= self.volatility <= 10, "volatility", "must be from 0 to 10")
@@ -74,6 +76,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         check(0 <= self.history_ticks_s <= 3600, "history_ticks_s", "must be from 0 to 3600")
         check(1 <= self.candles_count <= 1000, "candles_count", "must be from 1 to 1000")
         check(0 <= self.candles_stale_s <= 3600, "candles_stale_s", "must be from 0 to 3600")
+        check(0 <= self.history_lag_s <= 3600, "history_lag_s", "must be from 0 to 3600")
 
 
 class TradingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -237,7 +237,12 @@ class Desk:
                 load = read(LoadHistoryPeriod, payload)
                 if load is not None:
                     yield from prepare_load_history_period(
-                        self._market, load, now, fast=visitor.fast, unix_now=self._lenient(unix_now)
+                        self._market,
+                        load,
+                        now,
+                        fast=visitor.fast,
+                        unix_now=self._lenient(unix_now),
+                        lag_s=self._config.market.history_lag_s,
                     )
             case _:
                 pass
@@ -259,7 +264,12 @@ class Desk:
             if load is None:
                 return []
             answer = load_history_period(
-                self._market, load, now, fast=visitor.fast, unix_now=self._lenient(unix_now)
+                self._market,
+                load,
+                now,
+                fast=visitor.fast,
+                unix_now=self._lenient(unix_now),
+                lag_s=self._config.market.history_lag_s,
             )
         if answer is None:
             return []

@@ -111,6 +111,7 @@ def load_history_period(
     *,
     fast: bool,
     unix_now: float | None = None,
+    lag_s: float = 0.0,
 ) -> dict[str, Any] | None:
     """Answer ``loadHistoryPeriod``: the closed candles, or the ticks, of [time - offset, time], ascending.
 
@@ -120,11 +121,12 @@ def load_history_period(
         now: the venue's clock.
         fast: whether the session has ``isFastHistory``.
         unix_now: for the lenient reading of ``time``; None for the literal one.
+        lag_s: candles are told as they stood so long ago: the newest is a part of its bucket, later ones are absent.
 
     Returns:
         the payload, or None for an asset or period that does not exist.
     """
-    window = _window(market, request, now, fast=fast, unix_now=unix_now)
+    window = _window(market, request, now, fast=fast, unix_now=unix_now, lag_s=lag_s)
     if window is None:
         return None
     asset, period = market.assets[request.asset], request.period
@@ -137,7 +139,7 @@ def load_history_period(
         ]
         return answer
     for stamp in window.candles:
-        row = market.candle(request.asset, period, stamp)
+        row = market.candle(request.asset, period, stamp, window.known_until(stamp + period))
         if row is not None:
             answer["data"].append(_candle_object(asset.id, request.asset, row, fast=fast))
     return answer
@@ -150,16 +152,17 @@ def prepare_load_history_period(
     *,
     fast: bool,
     unix_now: float | None = None,
+    lag_s: float = 0.0,
 ) -> Iterator[None]:
     """Draw what `load_history_period` will tell, step by step."""
-    window = _window(market, request, now, fast=fast, unix_now=unix_now)
+    window = _window(market, request, now, fast=fast, unix_now=unix_now, lag_s=lag_s)
     if window is None:
         return
     if window.is_ticks:
         yield from _draw_ticks(market, request.asset, window.start, window.end)
         return
     for stamp in window.candles:
-        market.candle(request.asset, request.period, stamp)
+        market.candle(request.asset, request.period, stamp, window.known_until(stamp + request.period))
         yield
 
 
@@ -170,10 +173,21 @@ class Window(NamedTuple):
     start: float
     end: float
     candles: range
+    known: float = float("inf")
+
+    def known_until(self, end: int) -> float | None:
+        """The moment a candle that ends then is told as of; None for the whole of it."""
+        return self.known if self.known < end else None
 
 
 def _window(
-    market: Market, request: LoadHistoryPeriod, now: float, *, fast: bool, unix_now: float | None
+    market: Market,
+    request: LoadHistoryPeriod,
+    now: float,
+    *,
+    fast: bool,
+    unix_now: float | None,
+    lag_s: float,
 ) -> Window | None:
     if not _is_known(market, request):
         return None
@@ -186,9 +200,10 @@ def _window(
     if period < (FAST_TICKS_BELOW_S if fast else CLASSIC_TICKS_BELOW_S):
         # The newest rows are kept: paging goes backwards from them.
         return Window(True, max(start, end - TICK_ROWS_MAX / 2), end, range(0))
-    last = int(end) // period * period - period
+    known = now - lag_s
+    last = min(int(end) // period * period - period, int(known) // period * period)
     first = max(-int(-start // period) * period, last - (CANDLE_ROWS_MAX - 1) * period)
-    return Window(False, start, end, range(first, last + 1, period))
+    return Window(False, start, end, range(first, last + 1, period), known)
 
 
 def _is_known(market: Market, request: ChangeSymbol | LoadHistoryPeriod) -> bool:

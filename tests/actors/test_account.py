@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 import trio
 
-from potrio.actors.account import AccountState
+from potrio.actors.account import AccountState, BalanceUpdate
+from potrio.actors.stream import Stream
 from potrio.protocol.messages.account import Balance
 
 from .conftest import settle
@@ -69,3 +70,59 @@ async def test_every_change_wakes_all_who_wait_and_only_once(autojump_clock, cha
         await settle()
         assert len(woken) == 2
         nursery.cancel_scope.cancel()
+
+
+def drain(stream: Stream) -> list:
+    return [] if not stream.statistics().waiting else list(stream._items)
+
+
+def test_readers_get_what_is_told_from_then_on_and_only_what_they_want():
+    account = AccountState()
+    every, few = Stream(), Stream()
+    account.set_balance(Balance(balance=Decimal(1)), 0.0)
+    account.balance_readers.add(every)
+    account.balance_readers.add(few, lambda update: update.balance > 5)
+    account.set_balance(Balance(balance=Decimal(4), currency="EUR", is_demo=1), 2.0)
+    account.set_balance(Balance(balance=Decimal(9)), 3.0)
+    assert drain(every) == [
+        BalanceUpdate(Decimal(4), "EUR", True, 2.0),
+        BalanceUpdate(Decimal(9), None, None, 3.0),
+    ]
+    assert drain(few) == drain(every)[1:]
+    assert account.balances_told == 3
+
+
+def test_a_balance_of_the_other_kind_of_account_is_told_to_nobody():
+    account = AccountState(is_demo=True)
+    stream = Stream()
+    account.balance_readers.add(stream)
+    account.set_balance(Balance(balance=Decimal(4), is_demo=0), 2.0)
+    assert (drain(stream), account.balance, account.balances_told) == ([], None, 0)
+    assert account.contradicted
+
+
+def test_a_closed_reader_is_forgotten_and_the_end_is_everybodys():
+    account = AccountState()
+    closed, gone, open_ = Stream(), Stream(), Stream()
+    for stream in (closed, gone, open_):
+        account.balance_readers.add(stream)
+    closed.close()
+    account.balance_readers.discard(gone)
+    account.set_balance(Balance(balance=Decimal(4)), 2.0)
+    assert len(account.balance_readers) == 1
+    account.end(None)
+    assert (len(account.balance_readers), len(drain(open_)), len(drain(gone))) == (0, 1, 0)
+    with pytest.raises(trio.EndOfChannel):
+        open_._items.clear()
+        trio.run(open_.receive)
+
+
+def test_extracts_of_the_table_live_as_long_as_the_table():
+    account = AccountState()
+    account.views.put("payout", {}, 0.0)
+    account.set_assets({}, 5.0)
+    assert account.views.get("payout", 0.0) is None
+    assert account.assets_at == 5.0
+    account.views.put("payout", {}, 0.0)
+    account.lost()
+    assert account.views.get("payout", 0.0) is None

@@ -268,3 +268,25 @@ def test_nothing_is_drawn_for_what_does_not_exist(asset: str) -> None:
         load = LoadHistoryPeriod(asset, NOW, 600, period, Raw(b"1"))
         assert list(prepare_load_history_period(MARKET, load, NOW, fast=True)) == []
         assert list(prepare_change_symbol(MARKET, ChangeSymbol(asset, period), NOW, MarketConfig())) == []
+
+
+@pytest.mark.parametrize("lag_s", [1, 59, 60, 200, 420])
+def test_history_that_lags_tells_candles_as_they_stood(lag_s: int) -> None:
+    request = LoadHistoryPeriod("EURUSD_otc", NOW, 3600, 60, Raw(b"1"))
+    whole = load_history_period(MARKET, request, NOW, fast=True)
+    late = load_history_period(MARKET, request, NOW, fast=True, lag_s=lag_s)
+    assert whole is not None
+    assert late is not None
+    known = int(NOW) - lag_s
+    *closed, newest = late["data"]
+    assert closed == whole["data"][: len(closed)]
+    assert newest["time"] <= known
+    part = MARKET.candle("EURUSD_otc", 60, newest["time"], known)
+    assert part is not None
+    assert (newest["open"], newest["close"], newest["high"], newest["low"]) == part[1:5]
+    ticks = LoadHistoryPeriod("EURUSD_otc", NOW, 60, 1, Raw(b"1"))
+    assert load_history_period(MARKET, ticks, NOW, fast=True, lag_s=lag_s) == load_history_period(
+        MARKET, ticks, NOW, fast=True
+    )
+    for _ in prepare_load_history_period(MARKET, request, NOW, fast=True, lag_s=lag_s):
+        pass
