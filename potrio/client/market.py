@@ -1,37 +1,56 @@
-"""Market data of the client as it happens: live ticks."""
+"""Market data of the client as it happens: live ticks, and how a stream is subscribed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from operator import attrgetter
+from typing import Final
 
+import trio
+
+from potrio.actor_errors import MailboxFull
 from potrio.actors.keys import ROUTER
 from potrio.actors.router import Subscribe, Unsubscribe
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.catalogue import CatalogueCalls
+from potrio.client.opening import Opening
 from potrio.errors import ConfigError
 from potrio.limits import STREAM_CAPACITY
 from potrio.protocol.messages.market import Tick
 
 __all__ = ["MarketCalls"]
 
+ROOM_PAUSE_S: Final = 0.005
+"""Between two tries to subscribe while the reads that wait for the router leave no room: it takes them in bursts."""
+
 
 class MarketCalls(CatalogueCalls):
     """What a client can hear of the market; a part of `Client`."""
 
-    @asynccontextmanager
-    async def ticks(
+    def ticks(
         self, *assets: str, policy: Policy = "ring", capacity: int = STREAM_CAPACITY
-    ) -> AsyncGenerator[Stream[Tick | Gap], None]:
+    ) -> Opening[Stream[Tick | Gap]]:
         """Read live ticks: ``async with client.ticks("EURUSD_otc") as stream: async for item in stream: ...``.
 
-        The subscription survives reconnects; what was missed is back-filled, or a `Gap` says from when to when.
-        Several readers of one asset share one subscription at the venue. Leaving the block ends this reader's.
+        Or ``stream = await client.ticks(...)``, and later ``await stream.aclose()``. The subscription survives
+        reconnects; what was missed is back-filled, or a `Gap` says from when to when. Several readers of one asset,
+        of whatever kind, share one subscription at the venue; the last one to be closed ends it.
 
         Raises:
             ConfigError: unknown asset, or none.
             RequestError: more assets at once than the venue streams on one connection.
+        """
+
+        async def opened() -> Stream[Tick | Gap]:
+            return await self._subscribed(assets, policy, capacity)
+
+        return Opening(opened)
+
+    async def _subscribed(
+        self, assets: tuple[str, ...], policy: Policy, capacity: int, *, takes_late: bool = False
+    ) -> Stream[Tick | Gap]:
+        """A stream that reads the ticks of these assets; closing it unsubscribes it. Waits for the router.
+
+        Cancelling leaves no reader behind.
         """
         self._check_open()
         if not assets:
@@ -40,14 +59,27 @@ class MarketCalls(CatalogueCalls):
             self._check_asset(asset)
         router = self.supervisor.ref(ROUTER)
         stream: Stream[Tick | Gap] = Stream(
-            capacity=capacity, policy=policy, gap=overflow_gap, key=attrgetter("asset")
+            capacity=capacity,
+            policy=policy,
+            gap=overflow_gap,
+            key=attrgetter("asset"),
+            on_close=lambda: forget(stream),
+            takes_late=takes_late,
         )
+
+        def forget(stream: Stream[Tick | Gap]) -> None:
+            router.tell(Unsubscribe(stream))  # no room: the next subscriber clears away what was closed
+
         try:
-            await router.ask(Subscribe(stream, assets))
-            yield stream
-        finally:
+            while True:
+                try:
+                    await router.ask(Subscribe(stream, assets))
+                    return stream
+                except MailboxFull:
+                    await trio.sleep(ROOM_PAUSE_S)
+        except BaseException:
             stream.close()
-            router.tell(Unsubscribe(stream))
+            raise
 
 
 def overflow_gap(dropped: int) -> Tick | Gap:
