@@ -1,10 +1,13 @@
 """potrio: supervised actors on trio, and on them a PocketOption client that never sends an order twice."""
 
 from potrio.actor_errors import ActorDead, ActorError, SupervisorError
-from potrio.actors.evidence import OrderState
+from potrio.actors.evidence import Anomaly, OrderState
 from potrio.actors.monitor import Statistics
 from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
+from potrio.actors.order_log import Change
 from potrio.actors.outages import ConnectionLost, ConnectionResumed
+from potrio.actors.pending_evidence import PendingState
+from potrio.actors.pending_handle import CancelOutcome, PendingHandle
 from potrio.actors.phases import LinkPhase
 from potrio.actors.stream import Gap, Stream
 from potrio.client.client import Client, open_client
@@ -56,9 +59,12 @@ __version__ = "0.1.0"
 __all__ = [
     "ActorDead",
     "ActorError",
+    "Anomaly",
     "Asset",
     "AuthError",
+    "CancelOutcome",
     "Candle",
+    "Change",
     "CircuitOpen",
     "Client",
     "ClientClosed",
@@ -91,6 +97,8 @@ __all__ = [
     "OrderRejected",
     "OrderState",
     "OutcomeUnknown",
+    "PendingHandle",
+    "PendingState",
     "PotrioError",
     "ProtocolError",
     "ProxyFailed",

@@ -24,6 +24,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
     """Everything that does not change while the client lives, but for the two records at the end.
 
     Attributes:
+        max_retries: attempts in a row to get a lost link back; None: no end.
         limits: the budgets of this account and address, shared by whoever is given the same object.
         address: whose budget of an address it is: the venue's.
         health: what is known of the addresses.
@@ -39,6 +40,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
     allow_insecure: bool = False
     handshake_timeout: float = HANDSHAKE_TIMEOUT
     connect_deadline: float = CONNECT_DEADLINE
+    max_retries: int | None = None
     proxy: Proxy | None = None
     limits: RateLimits = msgspec.field(default_factory=RateLimits)
     address: Hashable = None

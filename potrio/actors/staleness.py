@@ -26,11 +26,13 @@ WEIGHT = 0.1
 
 
 class StreamSample(msgspec.Struct, frozen=True, gc=False):
-    """One asset's feed at a look: the stamp of its newest tick, and whether it is being back-filled."""
+    """One asset's feed at a look: the stamp of its newest tick, whether it is being back-filled, and how many live
+    ticks are held back for that."""
 
     asset: str
     last: float | None
     bridging: bool
+    held: int = 0
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -50,10 +52,11 @@ class Verdict(msgspec.Struct, frozen=True):
 class _Watched:
     """One asset."""
 
-    __slots__ = ("doublings", "last", "moved_at", "pause", "rebase", "silent_since")
+    __slots__ = ("doublings", "held", "last", "moved_at", "pause", "rebase", "silent_since")
 
     def __init__(self, now: float) -> None:
         self.last: float | None = None
+        self.held = 0
         self.moved_at = now
         self.pause: float | None = None  # between two looks that saw it move, on average
         self.silent_since: float | None = None  # asked for again at that time
@@ -117,13 +120,16 @@ class StaleWatch:
         for sample in samples:
             asset = sample.asset
             watched = self._watched[asset] = before.get(asset) or _Watched(now)
+            rebased = (
+                watched.rebase
+            )  # live ticks may be among what this look does not count: the next one decides
             if self._moved(watched, sample, now) or not tradable(asset):
                 watched.moved_at, watched.silent_since = now, None
                 continue
             patience = self.patience(asset)
             if watched.silent_since is not None:
                 stale.append(asset)
-                if now - watched.silent_since >= patience and drop is None:
+                if now - watched.silent_since >= patience and drop is None and not rebased:
                     drop = f"{asset} has been silent for {now - watched.moved_at:.0f} s and was asked for again in vain"
             elif now - watched.moved_at >= patience:
                 watched.silent_since = now
@@ -134,13 +140,16 @@ class StaleWatch:
         return Verdict(tuple(stale), tuple(again), drop)
 
     def _moved(self, watched: _Watched, sample: StreamSample, now: float) -> bool:
-        if watched.rebase:
+        more_held = sample.held > watched.held
+        watched.held = sample.held
+        if not more_held:
+            if watched.rebase:
+                watched.last = sample.last
+                watched.rebase = sample.bridging
+                return False
+            if sample.last == watched.last or sample.bridging:
+                return False
             watched.last = sample.last
-            watched.rebase = sample.bridging
-            return False
-        if sample.last == watched.last or sample.bridging:
-            return False
-        watched.last = sample.last
         pause = now - watched.moved_at
         watched.pause = pause if watched.pause is None else watched.pause + WEIGHT * (pause - watched.pause)
         watched.doublings = 0

@@ -87,7 +87,10 @@ class StreamGuard:
         if not self.link.ready:
             return
         feeds, epoch = self.feeds, self.link.epoch
-        samples = [StreamSample(asset, feeds.last(asset), feeds.bridging(asset)) for asset in feeds.assets]
+        samples = [
+            StreamSample(asset, feeds.last(asset), feeds.bridging(asset), feeds.held(asset))
+            for asset in feeds.assets
+        ]
         verdict = self.watch.look(trio.current_time(), samples, self.tradable)
         if bool(verdict.stale) != (self.link.phase is LinkPhase.DEGRADED):
             self.tell(CONNECTION, StreamsStale(verdict.stale, epoch))

@@ -11,13 +11,14 @@ from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.phases import LinkPhase
 from potrio.client.account import AccountCalls
 from potrio.client.callbacks import CallbackCalls
+from potrio.client.candle_streams import CandleStreamCalls
 from potrio.client.config import Config
 from potrio.client.deals import DealCalls
 from potrio.client.history import HistoryCalls
 from potrio.client.journal import JournalCalls, opened_journal
 from potrio.client.link_calls import LinkCalls
 from potrio.client.link_setup import link_settings
-from potrio.client.market import MarketCalls
+from potrio.client.pending import PendingCalls
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
@@ -80,7 +81,9 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     client: Client | None = None
     try:
         async with (
-            opened_journal(config, parsed, shared.book) as shared.journal,  # closed last: the tree writes to the end
+            opened_journal(
+                config, parsed, shared.book
+            ) as shared.journal,  # closed last: the tree writes to the end
             open_supervisor(client_tree(settings, shared)) as running,
         ):
             running.observe(partial(report_crash, running))
@@ -94,7 +97,7 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     except SupervisorFailed as failure:
         cause = shared.link.fatal or failure
         if client is None and shared.link.fatal is not None:
-            raise shared.link.fatal from None
+            raise shared.link.fatal from shared.link.fatal.__cause__
         raise ClientFailed(f"the client died: {cause}") from cause
     finally:
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
@@ -105,7 +108,17 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
 
-class Client(AccountCalls, CallbackCalls, DealCalls, HistoryCalls, JournalCalls, LinkCalls, MarketCalls, TradingCalls):
+class Client(
+    AccountCalls,
+    CallbackCalls,
+    DealCalls,
+    HistoryCalls,
+    JournalCalls,
+    LinkCalls,
+    CandleStreamCalls,
+    TradingCalls,
+    PendingCalls,
+):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 
 

@@ -54,7 +54,9 @@ class Shared:
         self.router = RouterState(stale_after)
         self.book = Book()
         self.history = HistoryState()
-        self.deals_cleared: set[str] = set()  # ids of closed deals that lists and totals leave out (DealCalls)
+        self.deals_cleared: set[str] = (
+            set()
+        )  # ids of closed deals that lists and totals leave out (DealCalls)
         self.monitor = MonitorState()
         self.callbacks = Callbacks()
         self.facts = Facts(self.callbacks, is_demo=is_demo)
