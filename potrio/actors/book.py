@@ -15,6 +15,7 @@ import trio
 
 from potrio.actors.evidence import Anomaly, Evidence, OrderIntent, OrderState, same_terms
 from potrio.actors.order_handle import OrderHandle, OrderView
+from potrio.actors.pending_book import PendingBook
 from potrio.limits import ANOMALIES_KEPT_MAX, ORDERS_KEPT_MAX
 from potrio.protocol.messages.trading import Deal
 
@@ -58,6 +59,7 @@ class Book:
         """Told of every handle that was brought up to date, in passing (callbacks)."""
         self.anomalies: deque[Anomaly] = deque(maxlen=ANOMALIES_KEPT_MAX)
         self.anomalies_total = 0
+        self.pending = PendingBook()
         self._external_news = trio.Event()
 
     def add(self, intent: OrderIntent) -> OrderHandle:
@@ -77,8 +79,8 @@ class Book:
         found = [
             Anomaly(request_id, text, view.at) for text in evidence.anomalies if text not in handle.anomalies
         ]
-        self.anomalies.extend(found)
-        self.anomalies_total += len(found)
+        for anomaly in found:
+            self.record(anomaly)
         before, had_deal = handle.state, handle.deal is not None
         handle.update(view)
         self.observe(handle, before, had_deal=had_deal)
@@ -89,6 +91,19 @@ class Book:
         else:
             self.live[request_id] = evidence
         return found
+
+    def record(self, anomaly: Anomaly) -> None:
+        """Keep a contradiction for `Client.anomalies`, and count it."""
+        self.anomalies.append(anomaly)
+        self.anomalies_total += 1
+
+    def adopt(self, intent: OrderIntent, deal: Deal) -> Evidence:
+        """Take on an order that is known by its deal: a pending one that was due. It was never written by itself."""
+        self.add(intent)
+        evidence = self.orders[intent.request_id]
+        self.bind(deal, evidence, exact=False)
+        evidence.join(deal, told_by="a pending order that was due")
+        return evidence
 
     def exposure(self) -> Decimal:
         """Money that is, or may be, at stake: written, and not known to have ended (I10)."""
@@ -157,6 +172,7 @@ class Book:
         """Tell everyone who waits that nobody will write here any more."""
         for handle in self.handles.values():
             handle.fail(error)
+        self.pending.fail(error)
         self._external_news.set()
 
     def _forget(self, request_id: str) -> None:

@@ -15,8 +15,8 @@ import msgspec
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.cache import CacheStatistics
-from potrio.actors.history import HistoryState
 from potrio.actors.evidence import Anomaly
+from potrio.actors.history import HistoryState
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
 from potrio.logs import potrio_logger
@@ -93,6 +93,8 @@ async def monitor(ctx: Context[MonitorMessage], state: MonitorState, seam: Seam)
         if isinstance(message, ChildCrashed):
             count(state.crashes, message.path)
             LOG.warning("%s", text, extra=fields)
+        elif isinstance(message, Anomaly):
+            LOG.warning("%s", text, extra=fields)
         else:
             LOG.info("%s", text, extra=fields)
 
@@ -115,7 +117,12 @@ def describe(message: MonitorMessage | Any) -> tuple[str, str]:
 
 
 def statistics(
-    link: LinkState, router: RouterState, book: Book, account: AccountState, history: HistoryState, state: MonitorState
+    link: LinkState,
+    router: RouterState,
+    book: Book,
+    account: AccountState,
+    history: HistoryState,
+    state: MonitorState,
 ) -> Statistics:
     """Add up the counters as they are now."""
     total = link.total()

@@ -25,6 +25,7 @@ from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_handle import OrderHandle
 from potrio.actors.order_journal import OrderJournal
 from potrio.actors.order_sending import OrderSending
+from potrio.actors.pending_desk import PendingDesk, PendingMessage
 from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
 from potrio.seam import Seam
@@ -49,6 +50,7 @@ class Recognise(msgspec.Struct, frozen=True, gc=False):
 
 OrderBookMessage = (
     Call[OrderHandle]
+    | PendingMessage
     | Written
     | NotSent
     | LinkUp
@@ -80,8 +82,12 @@ async def order_book(
     kept = None if journal is None else OrderJournal(ctx, book, journal, seam)
     clerk = _Clerk(ctx, book, account, link, seam, kept)
     clerk.resume()
+    pending = PendingDesk(ctx, book, clerk.clock)
+    pending.resume()
     async for message in ctx.inbox:
-        clerk.handle(message)
+        if not pending.take(message):
+            clerk.handle(message)
+            pending.follow(message)
 
 
 class _Clerk:

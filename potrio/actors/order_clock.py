@@ -22,7 +22,7 @@ from potrio.protocol.messages.trading import RequestOpenedDeals
 from potrio.seam import Seam
 from potrio.supervision.context import ActorTimer, Context
 
-__all__ = ["RECONCILIATIONS_MAX", "Look", "OrderClock"]
+__all__ = ["RECONCILIATIONS_MAX", "SOON_S", "Look", "OrderClock", "utc"]
 
 SOON_S = 0.001
 """What is due within this time is due: a rest smaller than a clock can show would be waited for for ever."""

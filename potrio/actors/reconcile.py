@@ -15,6 +15,8 @@ from potrio.protocol.messages.trading import Deal, OrderFailed
 from potrio.protocol.server_clock import ServerClock
 
 __all__ = [
+    "MATCH_AFTER_S",
+    "MATCH_BEFORE_S",
     "absent_from_closed",
     "absent_from_opened",
     "closes_at",

@@ -43,6 +43,7 @@ from potrio.protocol.messages.market import (
     UpdateStream,
 )
 from potrio.protocol.messages.market_wire import decode_tick_run
+from potrio.protocol.messages.pending import PENDING_NEWS
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
 from potrio.supervision.call import Call, Request
 from potrio.supervision.child_spec import Key
@@ -148,6 +149,7 @@ class _Routes:
             DealsClosed: to_order_book,
             OpenedDeals: to_order_book,
             ClosedDeals: to_order_book,
+            **dict.fromkeys(PENDING_NEWS, to_order_book),
         }
 
     def resume(self) -> None:

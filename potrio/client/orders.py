@@ -45,8 +45,8 @@ def check_order(
         raise OrderDenied(f"{asset!r} is not among the venue's assets")
     if not known.is_active:
         raise OrderDenied(f"{asset} is closed now")
-    if request_id not in book.handles:  # an order already taken on is not a further one
-        exposed = sum(book.handles[live].state in EXPOSED for live in book.live)
+    if request_id not in book.handles and request_id not in book.pending.handles:  # else it is no further one
+        exposed = sum(book.handles[live].state in EXPOSED for live in book.live) + len(book.pending.live)
         if exposed >= CONCURRENT_ORDERS_MAX:
             raise OrderDenied(f"{exposed} orders are open, and the venue allows no more at once")
     check_duration(known, duration_s)

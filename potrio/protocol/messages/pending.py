@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -26,6 +27,10 @@ from potrio.protocol.messages.wire import Event, rows, shown, structured, to_jso
 
 __all__ = [
     "CLIENT_EVENTS",
+    "NO_OPEN_TIME",
+    "OPEN_AT_PRICE",
+    "OPEN_AT_TIME",
+    "PENDING_NEWS",
     "SERVER_EVENTS",
     "CancelPendingOrder",
     "CancelPendingOrders",
@@ -38,12 +43,16 @@ __all__ = [
     "PendingOrders",
     "PendingsCancelFailed",
     "PendingsCancelled",
+    "read_open_time",
+    "show_open_time",
 ]
 
 OPEN_AT_TIME: Final = 0
 OPEN_AT_PRICE: Final = 1
 NO_OPEN_TIME: Final = "0000-00-00 00:00:00"
 """``openTime`` of an order that waits for a price."""
+
+TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 OpenType = Annotated[int, msgspec.Meta(ge=0, le=1)]
 Command = Annotated[int, msgspec.Meta(ge=0, le=1)]
@@ -176,6 +185,20 @@ class PendingsCancelFailed(Message, frozen=True):
     tickets: list[Ticket] = msgspec.field(default_factory=list)
 
 
+def show_open_time(stamp: int) -> str:
+    """A stamp of the venue's clock as ``openTime`` is written."""
+    return datetime.fromtimestamp(stamp, UTC).strftime(TIME_FORMAT)
+
+
+def read_open_time(text: str) -> int | None:
+    """The stamp that an ``openTime`` means; None where it is none (`NO_OPEN_TIME`)."""
+    try:
+        moment = datetime.strptime(text, TIME_FORMAT)
+    except ValueError:
+        return None
+    return int(moment.replace(tzinfo=UTC).timestamp())
+
+
 # --- wire ------------------------------------------------------------------------------------------------------------
 
 
@@ -250,6 +273,17 @@ CLIENT_EVENTS: Final = (
     structured(CancelPendingOrder, "cancelPendingOrder"),
     structured(CancelPendingOrders, "cancelPendingOrders"),
 )
+
+PENDING_NEWS: Final[tuple[type[Message], ...]] = (
+    PendingOpened,
+    PendingFailed,
+    PendingOrders,
+    PendingCancelled,
+    PendingCancelFailed,
+    PendingsCancelled,
+    PendingsCancelFailed,
+)
+"""All that a venue says about pending orders."""
 
 SERVER_EVENTS: Final = (
     Event(PendingOpened, ("successopenPendingOrder",), _decode_opened, _encode_opened),
