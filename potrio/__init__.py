@@ -10,6 +10,7 @@ from potrio.actors.pending_evidence import PendingState
 from potrio.actors.pending_handle import CancelOutcome, PendingHandle
 from potrio.actors.phases import LinkPhase
 from potrio.actors.stream import Gap, Stream
+from potrio.client.candle_stream import CandleStream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
 from potrio.errors import (
@@ -48,10 +49,12 @@ from potrio.errors import (
     TlsFailed,
     UpgradeRejected,
 )
+from potrio.protocol.candle_builder import Forming
 from potrio.protocol.candles import Candle
 from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.ssid import Ssid
+from potrio.protocol.timeframes import TimeFrame
 from potrio.secrets import Secret
 
 __version__ = "0.1.0"
@@ -65,6 +68,7 @@ __all__ = [
     "CancelOutcome",
     "Candle",
     "Change",
+    "CandleStream",
     "CircuitOpen",
     "Client",
     "ClientClosed",
@@ -80,6 +84,7 @@ __all__ = [
     "ConnectionResumed",
     "Deal",
     "Draw",
+    "Forming",
     "Gap",
     "HandshakeFailed",
     "HeartbeatMissed",
@@ -117,6 +122,7 @@ __all__ = [
     "StreamOverflow",
     "SupervisorError",
     "Tick",
+    "TimeFrame",
     "TlsFailed",
     "UpgradeRejected",
     "Won",
