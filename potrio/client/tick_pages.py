@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -51,6 +52,9 @@ async def load_ticks(
     reader = BlockReader(history, asset, 1)
     pages: list[list[Tick]] = []
     known_until, high = until, until
+    told_until = (
+        math.inf if end is None else moment("end", end)
+    )  # a tick of just now may be ahead of our idea of now
     while high > since:
         low = max(since, high - TICK_PAGE_S)
         reply = await history.page(asset, 1, int(high) + 1, int(high) + 2 - int(low))
@@ -58,14 +62,16 @@ async def load_ticks(
         told = ticks_of(reply, history.zone_s)
         if high == until and not history.is_settled(int(until) + 1):
             known_until = max(since, reach(told, until))
-        fresh = [Tick(asset, tick.timestamp, tick.price) for tick in told if low <= tick.timestamp < high]
+        fresh = [
+            Tick(asset, tick.timestamp, tick.price) for tick in told if low <= tick.timestamp < told_until
+        ]
         pages.append(fresh)
-        high = low
+        high = told_until = low
         if not fresh and low > since:
             further = await reader.closed_before(int(low))
             if further is None:
                 break
-            high = min(low, float(further))
+            high = told_until = min(low, float(further))
     return TickRange([tick for page in reversed(pages) for tick in page], since, until, known_until)
 
 
