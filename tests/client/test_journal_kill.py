@@ -39,6 +39,7 @@ class Program:
         self.common = {"url": url, "journal": str(journal), "start": start}
         self.process: trio.Process | None = None
         self.asked: dict[str, str] = {}  # every request id that was ever handed to `place`, and its amount
+        self.last: dict[int, list[tuple[str, str, str]]] = {}  # account -> the orders of its last run
         self.runs = 0
         self.kills = 0
 
@@ -51,6 +52,8 @@ class Program:
                 amount = "9000000"  # more than there is: the venue refuses it
             self.asked[request_id] = amount
             wanted.append((request_id, (ASSET, OTHER, ASSET)[n], amount))
+        if orders:  # a program that was killed wants its orders again, under the same ids
+            wanted, self.last[uid] = self.last.get(uid, []) + wanted, wanted
         line = json.dumps({**self.common, "ssid": ssid(uid), "orders": wanted, **job}) + "\n"
         assert self.process is not None
         await self.process.stdin.send_all(line.encode())
