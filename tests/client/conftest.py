@@ -9,7 +9,9 @@ import pytest
 import trio
 
 from loadsim.venue import Fault, FaultKind, Venue, VenueConfig, open_venue
-from potrio import Client, Config, open_client
+from potrio import Candle, Client, Config, Forming, Gap, open_client
+from potrio.protocol.candles import from_ticks
+from potrio.protocol.messages.market import TickRow
 from potrio.testing.network import MemoryNetwork
 
 UID = 4711
@@ -80,3 +82,54 @@ def balance_at(venue: Venue) -> Decimal:
 def crash(client: Client, name: str) -> None:
     """Make an actor's next message one that it cannot handle."""
     client.supervisor.ref(name).tell(object())
+
+
+# --- candles against the venue's own record ---------------------------------------------------------------------------
+
+ZONE = 7200
+
+
+def ticks_at(venue, start: float, end: float, asset: str = ASSET) -> list[TickRow]:
+    """The venue's own record of its ticks, in UTC."""
+    rows = venue.exchange._market.ticks(asset, start + ZONE, end + ZONE)
+    return [TickRow(row.stamp - ZONE, row.price) for row in rows]
+
+
+def true_candles(venue, period: int, start: int, end: float) -> dict[int, tuple[float, ...]]:
+    return {
+        it.time: (it.open, it.high, it.low, it.close)
+        for it in from_ticks(ticks_at(venue, start, end), period, zone_s=ZONE)
+    }
+
+
+def check_candles(venue, items: list, period: int) -> list[Candle]:
+    """What is called complete equals the venue's ticks; every bucket is there once, or a gap says that it is not."""
+    candles = [item for item in items if isinstance(item, Candle)]
+    gaps = [item for item in items if isinstance(item, Gap)]
+    true = true_candles(venue, period, candles[0].time, candles[-1].time + period - 0.001)
+    times = [it.time for it in candles]
+    assert times == sorted(set(times))
+    for it in candles:
+        if it.complete:
+            assert (it.open, it.high, it.low, it.close) == true[it.time]
+    for time in true.keys() - set(times):
+        assert any(gap.since < time + period and (gap.until is None or time < gap.until) for gap in gaps), (
+            time
+        )
+    for it in candles:
+        if not it.complete:
+            assert any(gap.since < it.time + period for gap in gaps)
+    return candles
+
+
+async def read_closed(stream, count: int, within: float = 1000.0) -> list:
+    """Read until so many candles are closed; forming ones are checked and left out."""
+    seen: list = []
+    with trio.fail_after(within):
+        while sum(isinstance(item, Candle) for item in seen) < count:
+            item = await stream.receive()
+            if isinstance(item, Forming):
+                assert not item.candle.complete
+            else:
+                seen.append(item)
+    return seen
