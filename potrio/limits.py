@@ -181,6 +181,16 @@ order that it does not know is VOID."""
 ANOMALIES_KEPT_MAX: Final = 1000
 """Contradictions about orders that a client remembers; all are counted."""
 
+REGEX_STATES_MAX: Final = 256
+REGEX_TEXT_CHARS_MAX: Final = 4096
+"""States of a pattern of raw access, and characters of an event that it looks at: their product is what one look costs,
+a tenth of a second at the very worst."""
+
+RAW_TAPS_MAX: Final = 64
+RAW_KEEP_ALIVES_MAX: Final = 32
+RAW_PAYLOAD_BYTES_MAX: Final = 64 * 1024
+"""Raw taps open at once, messages sent anew on each link, and bytes of a message a program sends by itself."""
+
 RATE_WAIT_MIN: Final = 0.001
 """The shortest wait the limiter names: a shorter one would be a loop, and no venue measures closer."""
 

@@ -34,6 +34,7 @@ __all__ = [
     "Rates",
     "account_of",
     "lane_of",
+    "refused_lane",
 ]
 
 
@@ -57,6 +58,19 @@ SUBSCRIPTION_EVENTS: Final = frozenset(
 )
 FREE_EVENTS: Final = frozenset({"auth", "ps", "ping-server"})
 """Without these the session itself would end: they never wait."""
+
+
+REFUSAL_BYTES: Final = 512
+TOO_MANY_WORDS: Final = (
+    b"too_many_re",
+    b"too_many_or",
+    b"too_many_me",
+    b"rate_limit",
+    b"ratelimit",
+    b"throttl",
+    b"flood",
+)
+"""Not ``MaxDemoTrades`` and its like, which mean deals that are open, not messages that were sent."""
 
 
 def lane_of(name: str) -> Lane | None:
@@ -91,6 +105,15 @@ def check_rate(lane: Lane, wait: float, now: float, wall: float, until: float) -
 def address_of(url: str | None) -> Hashable:
     """What tells one venue's budget from another's; all regions of the public one are the same venue."""
     return "public" if url is None else urlsplit(url).netloc.lower()
+
+
+def refused_lane(name: str, payload: bytes) -> Lane | None:
+    """The lane of a request that the venue refused for being one too many (``fail`` + its name); None: not for that.
+
+    What the real service says is not known; these are the words that such services use.
+    """
+    said = payload[:REFUSAL_BYTES].lower().replace(b" ", b"_")
+    return lane_of(name.removeprefix("fail")) if any(word in said for word in TOO_MANY_WORDS) else None
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

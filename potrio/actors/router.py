@@ -20,8 +20,10 @@ from potrio.actor_errors import ChildNotFound
 from potrio.actors.account import AccountState
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
-from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, Transmit, count
+from potrio.actors.limiter import refused_lane
+from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, TooMany, Transmit, count
 from potrio.actors.outages import Outages
+from potrio.actors.raw import RawState
 from potrio.actors.staleness import StaleWatch
 from potrio.actors.stream_guard import LookAtStreams, StreamGuard
 from potrio.errors import LimitExceeded, RemoteProtocolError, RequestError
@@ -101,6 +103,7 @@ class RouterState:
         self.outages = Outages()
         self.watch = StaleWatch(stale_after)
         self.counters = RouterCounters()
+        self.raw = RawState()
         self.probe: str | None = None  # the asset whose ticks were asked for to measure the clock
         self.in_hand: Batch | LinkUp | LinkLost | None = None
         self.run_in_hand: EventRun | None = None
@@ -194,10 +197,13 @@ class _Routes:
         self.tell(MONITOR, message)
         if isinstance(message, LinkUp):
             self.restore()
+            for message_kept in self.state.raw.keep_alives:
+                self.transmit(message_kept)
             self.start_probe()
             self.guard.link_up(message)
         else:
             self.state.probe = None
+            self.state.raw.lost(message.reason)
             self.feeds.lost()
             self.guard.link_lost(message)
             self.account.lost()
@@ -217,6 +223,8 @@ class _Routes:
         self.state.in_hand = batch
         self.arrived, self.arrived_wall = batch.at, batch.wall
         routes, events = self.routes, batch.events
+        if self.state.raw.taps and not batch.position:
+            self.state.raw.offer(events, batch.at)
         while batch.position < len(events):
             event = events[batch.position]
             batch.position += 1
@@ -226,6 +234,8 @@ class _Routes:
                 continue
             if type(event) is not EventReceived:
                 continue
+            if event.name[:4] == "fail" and (lane := refused_lane(event.name, event.payload)) is not None:
+                self.tell(CONNECTION, TooMany(lane))
             try:
                 message = decode_server_event(event.name, event.payload)
             except RemoteProtocolError as error:

@@ -19,6 +19,7 @@ from potrio.client.journal import JournalCalls, opened_journal
 from potrio.client.link_calls import LinkCalls
 from potrio.client.link_setup import link_settings
 from potrio.client.pending import PendingCalls
+from potrio.client.raw import RawCalls
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
@@ -102,6 +103,7 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     finally:
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
         shared.router.feeds.end(shared.link.fatal)
+        shared.router.raw.end(shared.link.fatal)
         shared.callbacks.end()
         shared.router.outages.end(shared.link.fatal)
         shared.account.end(shared.link.fatal)
@@ -118,6 +120,7 @@ class Client(
     CandleStreamCalls,
     TradingCalls,
     PendingCalls,
+    RawCalls,
 ):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 
