@@ -116,6 +116,11 @@ class Session(ABC):
         """Take the end of the transport; return ``[Closed(...)]``, or nothing where that was said already."""
         return self._end(error)
 
+    @property
+    def awaits_attachments(self) -> bool:
+        """Whether a header has come whose attachments have not."""
+        return self._reader.deadline is not None
+
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called next, whatever comes before; None for never."""
         if self.state is SessionState.CLOSED:

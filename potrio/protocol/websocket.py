@@ -139,6 +139,18 @@ class WebSocketCodec:
         self._to_send: list[bytes] = []
         self._pongs_to_send: deque[bytes] = deque(maxlen=PONGS_PENDING_MAX)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a new codec would go on exactly as this one does: nothing is half received, queued or counted."""
+        return not (
+            self._cut
+            or self._assembly.under_way
+            or self.control_frames_received
+            or self.closed
+            or self.close_sent
+            or self._to_send
+        )
+
     # --- receiving ------------------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> list[WebSocketEvent]:

@@ -16,7 +16,9 @@ ready. Laws, which `tests/transport/test_poller.py` checks:
 from __future__ import annotations
 
 import logging
+import math
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -82,9 +84,13 @@ class Poller:
         self._lines: dict[int, Line] = {}
         self._added = self._passes = self._owner_errors = 0
         self._running = self._closed = False
+        self._waiting: trio.CancelScope | None = None
 
-    async def run(self) -> None:
+    async def run(self, *, timers: Callable[[], float] | None = None) -> None:
         """Read and write for all lines until cancelled; then everything is closed.
+
+        Args:
+            timers: called before each pass; returns when (trio's clock) it wants to be called next if nothing happens.
 
         Raises:
             trio.BusyResourceError: it is running already.
@@ -97,10 +103,19 @@ class Poller:
         self._running = True
         try:
             while True:
-                await self.readiness.wait()
+                if timers is None:
+                    await self.readiness.wait()
+                else:
+                    with trio.CancelScope(deadline=timers()) as self._waiting:
+                        await self.readiness.wait()
                 await self._pass()
         finally:
             self.close()
+
+    def look(self) -> None:
+        """Let the timers of `run` be called soon: there is something new for them."""
+        if self._waiting is not None:
+            self._waiting.deadline = -math.inf
 
     async def _pass(self) -> None:
         """Give each line that is ready its turn."""
