@@ -55,6 +55,11 @@ class Book:
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
         self.held: set[str] = set()  # taken on, not to be handed over yet (a journal has to have them first)
         self.asked: dict[str, Asked] = {}
+        self.lists_due: deque[float] = (
+            deque()
+        )  # when (our wall clock) the lists that are awaited were asked for
+        self.list_taken = 0.0  # when the last one was taken at the earliest
+        self.ended: set[str] = set()  # external deals that were told as closed, whatever their fields say
         self.observe: Callable[..., None] = lambda handle, before, *, had_deal: None
         """Told of every handle that was brought up to date, in passing (callbacks)."""
         self.anomalies: deque[Anomaly] = deque(maxlen=ANOMALIES_KEPT_MAX)
@@ -151,6 +156,7 @@ class Book:
             self.keep_external(former)
         self.owner[deal.id] = request_id
         self.external.pop(deal.id, None)
+        self.ended.discard(deal.id)
         evidence.named = evidence.named or exact
         return [*changed, evidence]
 
@@ -158,15 +164,33 @@ class Book:
         """Wait for news of a deal that is not ours. Cancelling only stops the waiting."""
         await self._external_news.wait()
 
-    def keep_external(self, deal: Deal) -> None:
+    def lists_begin(self, wall: float) -> None:
+        """A new connection: its login brings the lists, taken after this."""
+        self.lists_due.clear()
+        self.lists_due.append(wall)
+        self.list_taken = wall
+
+    def next_list_taken(self) -> float:
+        """When (our wall clock) the list of open deals that has just come was taken at the earliest.
+
+        What counts is not when it came: it may have been long on its way, and then proves less.
+        """
+        if self.lists_due:
+            self.list_taken = self.lists_due.popleft()
+        return self.list_taken
+
+    def keep_external(self, deal: Deal, *, closed: bool = False) -> None:
         """Remember a deal that is not ours: as it ended, once that is known."""
+        if closed:
+            self.ended.add(deal.id)
         known = self.external.get(deal.id)
         if known is None or deal.is_closed or not known.is_closed:
             self.external[deal.id] = deal
             news, self._external_news = self._external_news, trio.Event()
             news.set()
         while len(self.external) > ORDERS_KEPT_MAX:
-            self.external.popitem(last=False)
+            forgotten, _ = self.external.popitem(last=False)
+            self.ended.discard(forgotten)
 
     def fail(self, error: Exception) -> None:
         """Tell everyone who waits that nobody will write here any more."""

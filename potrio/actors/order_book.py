@@ -170,6 +170,7 @@ class _Clerk:
     def link_up(self, epoch: int) -> None:
         """All of the links before is known now; the venue's lists are on their way, so do not ask for them yet."""
         book, until = self.book, self.seam.now() + SETTLEMENT_GRACE
+        book.lists_begin(self.seam.wall())
         for evidence in self.clock.live():
             request_id = evidence.intent.request_id
             submission = book.submitted.get(request_id)

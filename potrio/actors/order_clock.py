@@ -146,6 +146,7 @@ class OrderClock:
             and evidence.deal is None
             and absent_from_opened(evidence, wall, self.account.clock)
         ):
+            self.book.lists_due.append(wall)
             connection.tell(Transmit(RequestOpenedDeals(), epoch=self.link.epoch))
         else:
             connection.tell(Resync(reason, epoch=self.link.epoch))

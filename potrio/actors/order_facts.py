@@ -65,13 +65,14 @@ class OrderFacts:
         for deal in deals:
             evidence = named or self.owner_of(deal)
             if evidence is None:
-                self.book.keep_external(deal)
+                self.book.keep_external(deal, closed=closed)
                 continue
             before = self.book.external.get(deal.id)  # its end may have been told before its beginning
+            was_closed = deal.id in self.book.ended
             changed = self.book.bind(deal, evidence, exact=named is not None)
             if self.book.owner.get(deal.id) == evidence.intent.request_id:
                 if before is not None:
-                    evidence.join(before, told_by=told_by)
+                    evidence.join(before, closed=was_closed, told_by=told_by)
                 evidence.join(deal, closed=closed, told_by=told_by)
             for other in changed:
                 self.clock.look(other)
@@ -106,14 +107,18 @@ class OrderFacts:
 
     def opened_list(self) -> None:
         """All open deals have been told: an order that must be among them and is not was not accepted."""
+        taken = self.book.next_list_taken()
         for evidence in self.lost_orders():
-            if absent_from_opened(evidence, self.seam.wall(), self.account.clock):
+            if absent_from_opened(evidence, taken, self.account.clock):
                 self.absent(evidence)
 
     def closed_list(self, deals: Sequence[Deal]) -> None:
         """The last closed deals have been told: the same for an order that must have closed by now."""
+        clock = self.account.clock
+        newest = max((clock.to_wall(deal.close_timestamp) for deal in deals), default=0.0)
+        taken = max(self.book.list_taken, newest)  # it comes unasked as well, after each settlement
         for evidence in self.lost_orders():
-            if absent_from_closed(evidence, deals, self.seam.wall(), self.account.clock):
+            if absent_from_closed(evidence, deals, taken, clock):
                 self.absent(evidence)
 
     def lost_orders(self) -> list[Evidence]:

@@ -63,26 +63,26 @@ def meant_by(refusal: OrderFailed, in_flight: Sequence[Evidence]) -> Evidence | 
     return min(able, key=lambda evidence: evidence.intent.amount != refusal.amount, default=None)
 
 
-def absent_from_opened(evidence: Evidence, now_wall: float, clock: ServerClock) -> bool:
-    """Does a list of open deals, taken now, prove absence by not having this order?
+def absent_from_opened(evidence: Evidence, taken_wall: float, clock: ServerClock) -> bool:
+    """Does a list of open deals, taken at this time, prove absence by not having this order?
 
     It was written long enough ago to have arrived, and too recently to have closed already.
     """
     written = evidence.written_wall
     if written is None or not clock.is_measured:
         return False  # what is in the list could not have been recognised
-    return ORDER_ACK_TIMEOUT <= now_wall - written < evidence.intent.duration_s
+    return ORDER_ACK_TIMEOUT <= taken_wall - written < evidence.intent.duration_s
 
 
 def absent_from_closed(
-    evidence: Evidence, deals: Sequence[Deal], now_wall: float, clock: ServerClock
+    evidence: Evidence, deals: Sequence[Deal], taken_wall: float, clock: ServerClock
 ) -> bool:
-    """Does a list of the last closed deals, taken now, prove absence by not having this order?
+    """Does a list of the last closed deals, taken at this time, prove absence by not having this order?
 
     It must have closed by now wherever in its window it was accepted, and the list must reach back to before that.
     """
     written = evidence.written_wall
-    if written is None or now_wall < written + MATCH_AFTER_S + evidence.intent.duration_s:
+    if written is None or taken_wall < written + MATCH_AFTER_S + evidence.intent.duration_s:
         return False
     if not clock.is_measured:
         return False  # what is in the list could not have been recognised
