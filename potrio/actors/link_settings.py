@@ -16,6 +16,7 @@ from potrio.protocol.ssid import Ssid
 from potrio.seam import Seam
 from potrio.transport.base import TransportKind
 from potrio.transport.proxy import Proxy
+from potrio.transport.recorder import Recorder
 
 __all__ = ["LinkSettings"]
 
@@ -28,6 +29,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
         limits: the budgets of this account and address, shared by whoever is given the same object.
         address: whose budget of an address it is: the venue's.
         health: what is known of the addresses.
+        recorder: takes down every frame of every connection.
         fresh: the SSID in use, where the program can supply fresh ones; None: it is ``ssid`` for good.
     """
 
@@ -46,6 +48,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
     address: Hashable = None
     health: RegionHealth = msgspec.field(default_factory=RegionHealth)
     fresh: FreshSsid | None = None
+    recorder: Recorder | None = None
 
     @property
     def ssid_now(self) -> Ssid:

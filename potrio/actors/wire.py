@@ -144,10 +144,19 @@ class Wire:
                     proxy=settings.proxy,
                     on_stage=self.on_stage,
                 ) as transport:
-                    await self.converse(transport)
+                    if settings.recorder is None:
+                        await self.converse(transport)
+                    else:
+                        recorded = settings.recorder.wrap(transport)
+                        try:
+                            await self.converse(recorded)
+                        finally:
+                            recorded.closed()
             except PotrioError as error:
                 self.drop(error)
         self.session = None
+        if self.goodbye is not None:
+            self.goodbye.set()
         self.link.set_deadline(None)
         lost = self.loss or ConnectTimeout(region.url, self.stage, budget)
         self.link.last_error = lost
@@ -166,6 +175,8 @@ class Wire:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.write, transport, self.session)
             await self.read(transport, self.session)
+            if self.goodbye is not None:  # it is being written; the scope bounds it
+                await self.goodbye.wait()
             nursery.cancel_scope.cancel("the session has ended")
         if self.session.has_output:
             with trio.move_on_after(CLOSE_TIMEOUT / 2):

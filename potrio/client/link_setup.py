@@ -34,6 +34,7 @@ def link_settings(config: Config, ssid: Ssid) -> LinkSettings:
         handshake_timeout=config.handshake_timeout_s,
         connect_deadline=config.connect_deadline_s,
         max_retries=config.max_retries,
+        recorder=config.recorder,
         proxy=None if config.proxy is None else parse_proxy(config.proxy),
         limits=config.limits or RateLimits(),
         address=address_of(config.url or next(iter(config.urls), None)),
@@ -52,7 +53,7 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     if config.ca_file is None:
         return config.ssl_context
     try:
-        text = config.seam.read_file(Path(config.ca_file).expanduser()).decode("ascii", "replace")
+        text = config.seam.read_file(Path(config.ca_file).expanduser()).decode("ascii")
         return default_ssl_context(text)
     except (ssl.SSLError, ValueError):
         fault = "holds no certificate in PEM"

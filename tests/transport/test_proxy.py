@@ -1,4 +1,4 @@
-"""Through proxies: both kinds carry both kinds of connection, the venue is verified through them, every refusal typed."""
+"""Through proxies: both kinds carry both kinds of connection, the venue is verified, every refusal is typed."""
 
 from __future__ import annotations
 

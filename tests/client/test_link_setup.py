@@ -1,0 +1,106 @@
+"""From `Config` to the link's settings: URLs, certificates, proxy, the source of fresh SSIDs."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+import trustme
+
+from potrio import Config, ConfigError
+from potrio.client.link_setup import link_settings, tls_context
+from potrio.limits import CONNECT_DEADLINE
+from potrio.seam import Seam
+
+from .conftest import SSID
+
+URLS = ("ws://127.0.0.1:1/", "ws://127.0.0.1:2/", "ws://127.0.0.1:1/")
+
+
+class OneFile(Seam):
+    def __init__(self, content: bytes | OSError) -> None:
+        self.content = content
+
+    def read_file(self, path):
+        if isinstance(self.content, OSError):
+            raise self.content
+        return self.content
+
+
+def settings(**options):
+    config = Config(ssid=SSID, **options).checked()
+    return link_settings(config, config.parsed_ssid())
+
+
+def test_defaults():
+    made = settings()
+    assert (made.proxy, made.ssl_context, made.fresh, made.max_retries) == (None, None, None, None)
+    assert made.connect_deadline == CONNECT_DEADLINE
+    assert [region.name for region in made.candidates] == ["DEMO"]
+
+
+def test_several_urls_each_once_in_their_order():
+    assert [region.url for region in settings(urls=URLS).candidates] == list(URLS[:2])
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"urls": URLS, "url": URLS[0]}, "urls"),
+        ({"urls": URLS, "region": "eu"}, "region"),
+        ({"urls": ("http://127.0.0.1/",)}, "urls"),
+        ({"urls": ("ws://venue.test/",)}, "urls"),
+        ({"urls": "ws://127.0.0.1:1/"}, "urls"),
+        ({"proxy": "ftp://proxy.test:1"}, "proxy"),
+        ({"proxy": 5}, "proxy"),
+        ({"connect_deadline_s": 0}, "connect_deadline_s"),
+        ({"connect_deadline_s": float("nan")}, "connect_deadline_s"),
+        ({"stale_after_s": -1.0}, "stale_after_s"),
+        ({"stale_after_s": float("nan")}, "stale_after_s"),
+        ({"fresh_ssid": "a text"}, "fresh_ssid"),
+        ({"fresh_ssid_max": -1}, "fresh_ssid_max"),
+        ({"fresh_ssid_max": True}, "fresh_ssid_max"),
+        ({"ca_file": "ca.pem", "ssl_context": ssl.create_default_context()}, "ca_file"),
+    ],
+)
+def test_what_cannot_be_used_names_its_field(options, path):
+    with pytest.raises(ConfigError) as caught:
+        settings(**options)
+    assert caught.value.path == path
+
+
+def test_a_proxy_and_a_fresh_ssid():
+    async def fresh(error):
+        return SSID
+
+    made = settings(proxy="http://me:s3cret@127.0.0.1:8080", fresh_ssid=fresh, max_retries=3)
+    assert str(made.proxy) == "http://127.0.0.1:8080"
+    assert made.fresh is not None
+    assert made.ssid_now is made.ssid
+    assert made.max_retries == 3
+    config = Config(ssid=SSID, proxy="http://me:s3cret@127.0.0.1:8080")
+    assert "s3cret" not in repr(config)
+
+
+def test_a_ca_file_replaces_the_systems_certificates():
+    pem = trustme.CA().cert_pem.bytes()
+    context = tls_context(Config(ssid=SSID, ca_file="ca.pem", seam=OneFile(pem)))
+    assert context is not None
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no certificate at all", "no certificate"),
+        (b"", "no certificate"),
+        (b"\xff\xfe" * 9, "no certificate"),
+        (FileNotFoundError(2, "No such file or directory"), "No such file"),
+    ],
+)
+def test_a_ca_file_that_is_none(content, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        tls_context(Config(ssid=SSID, ca_file="ca.pem", seam=OneFile(content)))
+    assert caught.value.path == "ca_file"
