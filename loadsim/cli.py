@@ -20,8 +20,10 @@ import trio
 
 from loadsim.conformance import Suite, serve_conformance
 from loadsim.venue.config import VenueConfig, read_config
+from loadsim.venue.replay import serve_replay
 from loadsim.venue.server import lone, open_venue
 from potrio.errors import ConfigError, PotrioError
+from potrio.transport.recording import Recording, read_recording
 
 __all__ = ["cli", "main"]
 
@@ -72,6 +74,20 @@ def venue(
 
 
 @cli.command()
+@click.argument("recording", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; 0 lets the system choose.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Times real time.")
+@click.option("--until-eof", is_flag=True, help="End when standard input ends.")
+def replay(recording: Path, host: str, port: int, speed: float, until_eof: bool) -> None:
+    """Play what `potrio record FILE` has taken down to every client, until interrupted.
+
+    Prints one line when it serves: venue ready ws://HOST:PORT/socket.io/?EIO=4&transport=websocket
+    """
+    run_until_interrupted(partial(_serve_replay, read_recording(recording), host, port, speed, until_eof))
+
+
+@cli.command()
 @click.option(
     "--suite", type=click.Choice(["engine.io", "socket.io"]), required=True, help="Which suite will judge."
 )
@@ -85,11 +101,25 @@ def conformance(suite: Suite, host: str, port: int) -> None:
 async def _serve_venue(config: VenueConfig, until_eof: bool) -> None:
     async with open_venue(config) as running:
         _say(f"venue ready {running.url}")
-        if until_eof:
-            # In a thread, since a pipe, a file and a terminal are waited for in different ways.
-            await trio.to_thread.run_sync(read_to_the_end, abandon_on_cancel=True)
-        else:
-            await trio.sleep_forever()
+        await _until_told(until_eof)
+
+
+async def _serve_replay(recording: Recording, host: str, port: int, speed: float, until_eof: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_replay, recording, host=host, port=port, speed=speed)
+        listeners = await nursery.start(serve)
+        bound = listeners[0].socket.getsockname()
+        _say(f"venue ready ws://{bound[0]}:{bound[1]}/socket.io/?EIO=4&transport=websocket")
+        await _until_told(until_eof)
+        nursery.cancel_scope.cancel("told to end")
+
+
+async def _until_told(until_eof: bool) -> None:
+    if until_eof:
+        # In a thread, since a pipe, a file and a terminal are waited for in different ways.
+        await trio.to_thread.run_sync(read_to_the_end, abandon_on_cancel=True)
+    else:
+        await trio.sleep_forever()
 
 
 async def _serve_suite(suite: Suite, host: str, port: int) -> None:

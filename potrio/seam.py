@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import trio
 
@@ -250,6 +250,14 @@ class Seam:
         Not cancelled once it has begun: what is known of its outcome is never thrown away. Raises what it raises.
         """
         return await trio.to_thread.run_sync(function)
+
+    def create_file(self, path: Path) -> BinaryIO:
+        """Create a file that is written bit by bit (a recording), readable by its owner only. It blocks.
+
+        Raises:
+            OSError: it is there already, or cannot be written.
+        """
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def environment(self) -> dict[str, str]:
         """The environment variables, as a copy."""

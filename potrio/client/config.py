@@ -21,6 +21,7 @@ from potrio.protocol.ssid import Ssid, parse_ssid
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
 from potrio.transport.base import TransportKind
+from potrio.transport.recorder import Recorder
 from potrio.transport.proxy import parse_proxy
 from potrio.transport.target import parse_target
 
@@ -58,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             process loses none and sends none twice; None: no journal.
         durability: what the journal outlives: ``"process-crash"``, or ``"power-loss"`` too, at the cost of a sync of
             the disk for each order.
+        recorder: takes down every frame, without the token; its `Recorder.run` is yours to run (``potrio record``).
         seam: clocks, chance and sockets; another one is for simulations.
     """
 
@@ -83,6 +85,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: RateLimits | None = None
     journal: str | Path | None = None
     durability: Durability = "process-crash"
+    recorder: Recorder | None = None
     seam: Seam = REAL
 
     def __repr__(self) -> str:

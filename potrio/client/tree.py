@@ -24,7 +24,7 @@ from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger
 from potrio.actors.region_health import RegionHealth
 from potrio.actors.router import RouterState, router
-from potrio.errors import AuthError, ConfigError, ConnectError
+from potrio.errors import AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError
 from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec
@@ -36,6 +36,10 @@ __all__ = ["Shared", "client_tree"]
 
 READS_WAITING_MAX = 256
 """Reads waiting for the router; past it the connection stops reading and TCP holds the venue back."""
+
+
+GIVEN_UP = (AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError)
+"""What the connection ends with when it gives up: the end of the client, whatever the last error was."""
 
 
 class Shared:
@@ -109,7 +113,7 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
                 shared.link,
                 id=CONNECTION,
                 mailbox=lanes(unbounded(), unbounded(), bounded(MAILBOX_CAPACITY), lane=lane),
-                stop_on=(AuthError, ConfigError, ConnectError),
+                stop_on=GIVEN_UP,
                 shutdown=2 * CLOSE_TIMEOUT,
             ),
             child(pinger, shared.link, id=PINGER, shutdown=0.0),

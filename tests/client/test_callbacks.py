@@ -14,6 +14,7 @@ from loadsim.venue import FaultKind
 from potrio import ConfigError, Gap, Side, Tick
 from potrio.actors.callback_facts import TOPICS
 from potrio.actors.callbacks import ErrorReport, SlowHandler
+from potrio.actors.keys import ROUTER
 from potrio.actors.link import LinkLost, LinkUp
 from potrio.actors.order_handle import OrderHandle
 from potrio.logs import ROOT
@@ -162,7 +163,7 @@ async def test_a_crash_is_told_as_an_error(autojump_clock, connect):
     told: list[ErrorReport] = []
     async with connect() as client:
         client.on("error", told.append)
-        crash(client, "router")
+        crash(client, ROUTER)
         await until(lambda: told)
     assert (told[0].source, told[0].where) == ("crash", "root/link/router")
 

@@ -7,13 +7,24 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
-from potrio import Config, ConfigError, SsidError, open_client
+from loadsim.venue import FaultKind
+from potrio import (
+    ClientFailed,
+    Config,
+    ConfigError,
+    ConnectionBroken,
+    ConnectRefused,
+    LinkPhase,
+    SsidError,
+    open_client,
+)
 from potrio.client.settings import FIELDS, load_config, read_settings
 from potrio.seam import REAL
 from potrio.secrets import Secret
 
-from .conftest import SSID
+from .conftest import SSID, hurt
 
 TOKEN = "a0test0session0of0potrio0x"
 
@@ -241,3 +252,25 @@ async def test_open_client_loads_what_is_not_given(monkeypatch):
         async with open_client():
             raise AssertionError("there is no SSID")
     assert REAL.environment()["POCKETOPTION_REGION"] == "atlantis"
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+async def test_max_retries_ends_the_client_with_the_last_error(
+    autojump_clock, connect, venue, network, max_retries
+):
+    with pytest.raises(ClientFailed) as caught:
+        async with connect(max_retries=max_retries) as client:
+            lost_at = trio.current_time()
+            await network_down(network, venue)
+            while client.phase is not LinkPhase.CLOSED:
+                await client.wait_change()
+            await trio.sleep_forever()  # the end of the client ends it
+    assert trio.current_time() - lost_at < 60
+    assert isinstance(caught.value.__cause__, ConnectRefused if max_retries else ConnectionBroken)
+
+
+async def network_down(network, venue) -> None:
+    """Nobody can be connected to any more, and the connection there is breaks."""
+    network._listeners.clear()
+    await trio.lowlevel.checkpoint()
+    hurt(venue, FaultKind.DROP)
