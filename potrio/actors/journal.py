@@ -164,9 +164,7 @@ class _Writer:
         state.failures += 1
         state.last_error = error
         for request_id, number in state.awaited.items():
-            del state.unsaved[
-                request_id
-            ]  # it is not going to be sent; the order book says so in a record of its own
+            del state.unsaved[request_id]  # not going to be sent: the order book has that written down
             self.tell(JournalFailed(request_id, number, f"JournalError: {error}"))
         state.awaited.clear()
         if state.unsaved:

@@ -20,8 +20,9 @@ from potrio.supervision.context import Context
 
 __all__ = ["OrderJournal", "restore"]
 
-FRESH_S = 1.0
-"""An intent that could not leave within this time of being written down is written down again, with the new time."""
+FRESH_S = 5.0
+"""An intent that could not leave within this time of being written down is written down again, with the new time. What
+a later process concludes from the venue's lists, it concludes ten seconds (ORDER_ACK_TIMEOUT) after that time."""
 
 
 class OrderJournal:
@@ -55,12 +56,12 @@ class OrderJournal:
 
     def answered(self, answer: Journaled | JournalFailed) -> bool:
         """Is this the answer that the order waits for? One to a question of an earlier incarnation is not."""
-        number, asked_at = self._asked.get(answer.request_id, (0, 0.0))
-        if number != answer.number:
+        question = self._asked.get(answer.request_id)
+        if question is None or question[0] != answer.number:
             return False
         del self._asked[answer.request_id]
         if isinstance(answer, Journaled) and answer.request_id in self._book.live:
-            self._written[answer.request_id] = asked_at
+            self._written[answer.request_id] = question[1]
         return True
 
     def waits(self, request_id: str) -> bool:
@@ -76,14 +77,9 @@ class OrderJournal:
         if evidence.state().ended:
             self._asked.pop(request_id, None)
             self._written.pop(request_id, None)
-        submission = self._book.submitted.get(request_id)
-        sent_wall: float | None
-        if submission is not None:
-            sent_wall = submission.wall
-        elif request_id in self._asked:
-            return  # the record that is being written is as new as this
-        else:
-            sent_wall = self._written.get(request_id)
+        if request_id in self._asked or request_id in self._book.submitted:
+            return  # what is on disk, or being written, says as much: about to be sent
+        sent_wall = self._written.get(request_id)
         record = record_of(evidence, self._state.account, sent_wall)
         if record != known:
             self._tell(record)

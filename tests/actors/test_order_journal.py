@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from potrio.actors.book import Book
 from potrio.actors.evidence import OrderState
-from potrio.actors.journal import JournalState, journal
+from potrio.actors.journal import Journaled, JournalFailed, JournalState, journal
 from potrio.actors.journal_file import JournalFile
 from potrio.actors.journal_record import evidence_of
 from potrio.actors.keys import CONNECTION, JOURNAL, ORDER_BOOK
@@ -103,6 +103,7 @@ async def test_every_step_of_an_order_is_on_disk_when_all_is_quiet(autojump_cloc
     handle = await desk.place()
     await desk.written(handle)
     assert desk.states() == {"r1": OrderState.UNKNOWN}  # so it would be, were this the end of the process
+    assert desk.state.appended == 1
     await desk.tell(OrderOpened(deal(), "r1"))
     assert desk.states() == {"r1": OrderState.OPEN}
     await desk.tell(DealsClosed(None, [deal(profit=-10, close_price=1.0)]))
@@ -185,6 +186,18 @@ async def test_an_answer_to_an_incarnation_that_is_gone_lets_nothing_leave(autoj
     await trio.sleep(5)
     assert desk.submitted() == ["r1"]
     assert desk.on_disk_at_submission == [("r1", True)]
+
+
+async def test_an_answer_is_for_the_question_with_its_number_only(autojump_clock, desk):
+    desk.seam.takes_s = 4.0
+    await desk.place(valid_for=100.0)
+    for number in (0, 99):  # what an incarnation of before had asked, and its order has been given back since
+        await desk.tell(Journaled("r1", number), JournalFailed("r1", number, "full"), Journaled("r9", number))
+    assert (desk.submitted(), desk.handle("r1").state) == ([], OrderState.NEW)
+    await trio.sleep(4.1)
+    assert desk.submitted() == ["r1"]
+    await desk.tell(Journaled("r1", 1))
+    assert desk.submitted() == ["r1"]
 
 
 async def test_a_crash_of_the_journal_sends_nothing_twice(autojump_clock, desk):
