@@ -2,6 +2,7 @@
 
 from potrio.actor_errors import ActorDead, ActorError, SupervisorError
 from potrio.actors.evidence import Anomaly, OrderState
+from potrio.actors.limiter import Rate, RateLimits, Rates
 from potrio.actors.monitor import Statistics
 from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
 from potrio.actors.order_log import Change
@@ -51,6 +52,7 @@ from potrio.errors import (
 )
 from potrio.protocol.candle_builder import Forming
 from potrio.protocol.candles import Candle
+from potrio.protocol.matchers import Matcher, RawEvent
 from potrio.protocol.messages.market import Asset, Tick
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.ssid import Ssid
@@ -93,6 +95,7 @@ __all__ = [
     "LinkPhase",
     "LocalProtocolError",
     "Lost",
+    "Matcher",
     "NameNotResolved",
     "NotConnected",
     "OrderDenied",
@@ -107,7 +110,11 @@ __all__ = [
     "PotrioError",
     "ProtocolError",
     "ProxyFailed",
+    "Rate",
     "RateLimited",
+    "RateLimits",
+    "Rates",
+    "RawEvent",
     "RemoteProtocolError",
     "RequestError",
     "RequestTimeout",

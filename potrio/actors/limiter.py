@@ -87,8 +87,10 @@ def account_of(ssid: Ssid) -> Hashable:
     return (ssid.uid if ssid.uid is not None else ssid.session, ssid.is_demo)
 
 
-def check_rate(lane: Lane, wait: float, now: float, wall: float, until: float) -> None:
-    """Refuse at once what could not leave before ``until``.
+def check_rate(
+    lane: Lane, wait: float, now: float, wall: float, until: float, patience: float = RATE_HOLD_MAX
+) -> None:
+    """Refuse at once what could not leave before ``until``, or within ``patience`` seconds.
 
     Args:
         wait: what the limiter forecasts.
@@ -98,7 +100,7 @@ def check_rate(lane: Lane, wait: float, now: float, wall: float, until: float) -
     Raises:
         RateLimited: it would have to wait too long; nothing was sent.
     """
-    if wait > 0.0 and (wait > RATE_HOLD_MAX or now + wait > until):
+    if wait > 0.0 and (wait > patience or now + wait > until):
         raise RateLimited(lane.name.lower(), wall + wait, wait)
 
 

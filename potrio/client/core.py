@@ -13,7 +13,7 @@ from potrio.actors.phases import LinkPhase
 from potrio.client.config import Config
 from potrio.client.tree import Shared
 from potrio.errors import ClientClosed, ClockUnknown, ConfigError, RequestTimeout
-from potrio.limits import CLOCK_TIMEOUT
+from potrio.limits import CLOCK_TIMEOUT, RATE_HOLD_MAX
 from potrio.protocol.ssid import Ssid
 from potrio.supervision.supervisor import Supervisor
 from potrio.supervision.tree import Node
@@ -137,10 +137,10 @@ class ClientCore:
         """Refuse further calls; what runs is ended by leaving the block."""
         self._closed = True
 
-    def _check_rate(self, lane: Lane, until: float) -> None:
-        """Raise RateLimited where the limiter would hold a message of this lane beyond a moment."""
+    def _check_rate(self, lane: Lane, until: float, patience: float = RATE_HOLD_MAX) -> None:
+        """Raise RateLimited where the limiter would hold a message of this lane beyond a moment, or that long."""
         seam = self._config.seam
-        check_rate(lane, self._shared.link.forecast(lane), seam.now(), seam.wall(), until)
+        check_rate(lane, self._shared.link.forecast(lane), seam.now(), seam.wall(), until, patience)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -111,8 +111,7 @@ class RawCalls(ClientCore):
         self._check_open()
         message = raw_message(name, payload)
         until = trio.current_effective_deadline()
-        if until != math.inf:
-            self._check_rate(Lane.REQUESTS, until)
+        self._check_rate(Lane.REQUESTS, until, math.inf)
         outcome = Outcome()
         outcomes = self._shared.router.raw.outcomes
         outcomes.add(outcome)

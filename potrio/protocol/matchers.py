@@ -18,6 +18,7 @@ from potrio.protocol.linear_regex import LinearRegex
 __all__ = [
     "ANYTHING",
     "NOTHING",
+    "Custom",
     "Matcher",
     "Part",
     "RawEvent",
@@ -102,8 +103,12 @@ class Matcher:
 
     @property
     def errors(self) -> int:
-        """How often a custom function in here has raised; each time counted as "no"."""
-        return 0
+        """How often the custom functions in here have raised; each time counted as "no"."""
+        return sum(one.raised for one in self.customs())
+
+    def customs(self) -> frozenset[Custom]:
+        """The custom functions in here."""
+        return frozenset()
 
 
 class _Test(Matcher):
@@ -122,26 +127,25 @@ class _Test(Matcher):
         return self._show
 
 
-class _Custom(Matcher):
+class Custom(Matcher):
     """A function of yours; where it raises, the answer is no."""
 
-    __slots__ = ("_count", "_function", "_show")
+    __slots__ = ("_function", "_show", "raised")
 
     def __init__(self, show: str, function: Callable[[RawEvent], object]) -> None:
         self._function = function
         self._show = show
-        self._count = 0
+        self.raised = 0
 
     def __call__(self, event: RawEvent) -> bool:
         try:
             return bool(self._function(event))
         except Exception:  # noqa: BLE001 - somebody else's function must not end the router; counted in `errors`
-            self._count += 1
+            self.raised += 1
             return False
 
-    @property
-    def errors(self) -> int:
-        return self._count
+    def customs(self) -> frozenset[Custom]:
+        return frozenset((self,))
 
     def __repr__(self) -> str:
         return self._show
@@ -156,9 +160,8 @@ class _Not(Matcher):
     def __call__(self, event: RawEvent) -> bool:
         return not self.inner(event)
 
-    @property
-    def errors(self) -> int:
-        return self.inner.errors
+    def customs(self) -> frozenset[Custom]:
+        return self.inner.customs()
 
     def __repr__(self) -> str:
         return f"~{_shown(self.inner)}"
@@ -180,9 +183,8 @@ class _Many(Matcher):
                 return not wants_all
         return wants_all
 
-    @property
-    def errors(self) -> int:
-        return sum(member.errors for member in self.members)
+    def customs(self) -> frozenset[Custom]:
+        return frozenset[Custom]().union(*(member.customs() for member in self.members))
 
     def __repr__(self) -> str:
         if not self.members:
@@ -262,7 +264,7 @@ def json_at(path: str, wanted: object = MISSING) -> Matcher:
         return wanted is MISSING or (function(value) if function is not None else value == wanted)
 
     shown = "" if wanted is MISSING else f", {getattr(wanted, '__name__', None) or repr(wanted)}"
-    return _Custom(f"json_at({path!r}{shown})", look)
+    return Custom(f"json_at({path!r}{shown})", look)
 
 
 def fits(type: Any) -> Matcher:
@@ -282,7 +284,7 @@ def custom(function: Callable[[RawEvent], object], name: str = "") -> Matcher:
     """What your function says; where it raises that is a no, and is counted in `Matcher.errors`. It must not wait."""
     if not callable(function):
         raise ConfigError("custom", "must be a function of one event")
-    return _Custom(f"custom({name or getattr(function, '__name__', 'function')})", function)
+    return Custom(f"custom({name or getattr(function, '__name__', 'function')})", function)
 
 
 def _checked(matcher: Matcher) -> Matcher:
