@@ -6,6 +6,8 @@ kept up to a bound, then the line is paused.
 
 from __future__ import annotations
 
+import operator
+
 import trio
 
 from potrio.errors import ConnectionClosed
@@ -28,6 +30,8 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
         self._inbound = bytearray()
         self._eof = False
         self._closed = False
+        self._ended = False
+        """By `send_eof`: nothing is sent any more."""
         self._error: Exception | None = None
         self._arrived: trio.Event | None = None
         self._written: trio.Event | None = None
@@ -87,11 +91,11 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this stream")
-        if max_bytes is not None and max_bytes < 1:
+        if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         self._receiving = True
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await trio.lowlevel.checkpoint()
             while not self._inbound:
                 if self._closed:
                     raise trio.ClosedResourceError
@@ -101,8 +105,6 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
                     raise trio.BrokenResourceError from self._cause()
                 self._arrived = trio.Event()
                 await self._arrived.wait()
-            else:
-                await trio.lowlevel.cancel_shielded_checkpoint()
             if self._closed:
                 raise trio.ClosedResourceError
             return self._take(max_bytes)
@@ -162,7 +164,14 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
     def is_idle(self) -> bool:
         """Whether `send_nowait` may be tried."""
         line = self._line
-        return not (self._sending or self._closed or line is None or line.waiting or line.error is not None)
+        return not (
+            self._sending
+            or self._closed
+            or self._ended
+            or line is None
+            or line.waiting
+            or line.error is not None
+        )
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until nothing waits to be written.
@@ -205,7 +214,7 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
         self._check()
 
     def _check(self) -> None:
-        if self._closed:
+        if self._closed or self._ended:
             raise trio.ClosedResourceError
         if self._error is not None or self.line.error is not None:
             raise trio.BrokenResourceError from self._cause()
@@ -228,6 +237,7 @@ class LineStream(LineOwner, trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
         if self._closed:
             raise trio.ClosedResourceError
+        self._ended = True
         self.line.send_eof()
 
     async def aclose(self) -> None:

@@ -103,7 +103,10 @@ class EpollReadiness:
     def close(self) -> None:
         """Forget all descriptors."""
         if not self._epoll.closed:
-            trio.lowlevel.notify_closing(self._epoll.fileno())
+            try:
+                trio.lowlevel.notify_closing(self._epoll.fileno())
+            except RuntimeError:
+                pass  # Outside of trio nobody waits.
             self._epoll.close()
 
 
