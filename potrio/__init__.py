@@ -1,6 +1,16 @@
 """potrio: supervised actors on trio, and on them a PocketOption client that never sends an order twice."""
 
 from potrio.actor_errors import ActorDead, ActorError, SupervisorError
+from potrio.actors.account import BalanceUpdate
+from potrio.actors.asset_changes import (
+    AssetAdded,
+    AssetChange,
+    AssetClosed,
+    AssetOpened,
+    AssetRemoved,
+    DurationsChanged,
+    PayoutChanged,
+)
 from potrio.actors.evidence import Anomaly, OrderState
 from potrio.actors.limiter import Rate, RateLimits, Rates
 from potrio.actors.monitor import Statistics
@@ -11,14 +21,20 @@ from potrio.actors.pending_evidence import PendingState
 from potrio.actors.pending_handle import CancelOutcome, PendingHandle
 from potrio.actors.phases import LinkPhase
 from potrio.actors.stream import Gap, Stream
+from potrio.client.account import VenueClock
+from potrio.client.candle_list import CandleGap, CandleList
 from potrio.client.candle_stream import CandleStream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
+from potrio.client.journal import JournalStatistics
+from potrio.client.deal_records import DealPage, DealRecord, DealTotals
+from potrio.client.export import to_arrow, to_pandas, to_polars
 from potrio.errors import (
     AuthError,
     CircuitOpen,
     ClientClosed,
     ClientFailed,
+    ClockUnknown,
     ConfigError,
     ConnectError,
     ConnectionBroken,
@@ -28,6 +44,8 @@ from potrio.errors import (
     HandshakeFailed,
     HeartbeatMissed,
     HistoryShort,
+    JournalBusy,
+    JournalError,
     LimitExceeded,
     LocalProtocolError,
     NameNotResolved,
@@ -54,7 +72,7 @@ from potrio.protocol.candle_builder import Forming
 from potrio.protocol.candles import Candle
 from potrio.protocol.matchers import Matcher, RawEvent
 from potrio.protocol.messages.market import Asset, Tick
-from potrio.protocol.messages.trading import Deal, Side
+from potrio.protocol.messages.trading import Deal, Outcome, Side
 from potrio.protocol.ssid import Ssid
 from potrio.protocol.timeframes import TimeFrame
 from potrio.secrets import Secret
@@ -66,15 +84,24 @@ __all__ = [
     "ActorError",
     "Anomaly",
     "Asset",
+    "AssetAdded",
+    "AssetChange",
+    "AssetClosed",
+    "AssetOpened",
+    "AssetRemoved",
     "AuthError",
+    "BalanceUpdate",
     "CancelOutcome",
     "Candle",
+    "CandleGap",
+    "CandleList",
     "CandleStream",
     "Change",
     "CircuitOpen",
     "Client",
     "ClientClosed",
     "ClientFailed",
+    "ClockUnknown",
     "Config",
     "ConfigError",
     "ConnectError",
@@ -85,12 +112,19 @@ __all__ = [
     "ConnectionLost",
     "ConnectionResumed",
     "Deal",
+    "DealPage",
+    "DealRecord",
+    "DealTotals",
     "Draw",
+    "DurationsChanged",
     "Forming",
     "Gap",
     "HandshakeFailed",
     "HeartbeatMissed",
     "HistoryShort",
+    "JournalBusy",
+    "JournalError",
+    "JournalStatistics",
     "LimitExceeded",
     "LinkPhase",
     "LocalProtocolError",
@@ -104,7 +138,9 @@ __all__ = [
     "OrderNotFound",
     "OrderRejected",
     "OrderState",
+    "Outcome",
     "OutcomeUnknown",
+    "PayoutChanged",
     "PendingHandle",
     "PendingState",
     "PotrioError",
@@ -132,6 +168,10 @@ __all__ = [
     "TimeFrame",
     "TlsFailed",
     "UpgradeRejected",
+    "VenueClock",
     "Won",
     "open_client",
+    "to_arrow",
+    "to_pandas",
+    "to_polars",
 ]
