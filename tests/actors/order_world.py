@@ -19,6 +19,8 @@ from potrio.actors.book import Book
 from potrio.actors.evidence import OrderIntent, OrderState
 from potrio.actors.link import LinkLost, LinkState, LinkUp, NotSent, Resync, SubmitOrder, Transmit, Written
 from potrio.actors.order_book import _Clerk
+from potrio.actors.pending_desk import PendingDesk
+from potrio.actors.pending_evidence import PendingIntent
 from potrio.actors.phases import LinkPhase
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
 
@@ -85,6 +87,8 @@ class Desk:
         self.clock.timers.clear()
         self.clerk = _Clerk(self.clock, self.book, self.account, self.link, self.clock, None)  # type: ignore[arg-type]  # stands in for both
         self.clerk.resume()
+        self.pending = PendingDesk(self.clock, self.book, self.clerk.clock)  # type: ignore[arg-type]  # stands in for it
+        self.pending.resume()
 
     def told(self, message: Any) -> None:
         """What the clerk tells its neighbours."""
@@ -97,10 +101,15 @@ class Desk:
         match message:
             case OrderIntent():
                 self.clerk.sending.place(message, Answer())  # type: ignore[arg-type]  # a call to it
+            case PendingIntent():
+                self.pending.sending.place(message, Answer())  # type: ignore[arg-type]  # a call to it
             case "crash":
                 self.start()
+            case _ if self.pending.take(message):
+                pass
             case _:
                 self.clerk.handle(message)
+                self.pending.follow(message)
 
     def replay(self, heard: list[tuple[float, int, bool, Any]]) -> None:
         self.clock.muted = True  # the timers that rang are in the log
