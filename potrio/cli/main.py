@@ -8,9 +8,14 @@ import sys
 import click
 
 from potrio.cli.bench import bench
+from potrio.cli.config import config
+from potrio.cli.deals import deals
+from potrio.cli.decode import decode
 from potrio.cli.demo import demo
 from potrio.cli.market import assets, balance, candles, ticks
+from potrio.cli.record import record, replay
 from potrio.cli.ssid import ssid
+from potrio.cli.trade import trade
 from potrio.cli.tree import tree
 from potrio.errors import AuthError, ConfigError, ConnectError, PotrioError
 
@@ -32,7 +37,22 @@ def cli() -> None:
     """
 
 
-for command in (demo, balance, assets, candles, ticks, ssid, tree, bench):
+for command in (
+    demo,
+    balance,
+    assets,
+    candles,
+    ticks,
+    ssid,
+    tree,
+    bench,
+    config,
+    deals,
+    decode,
+    record,
+    replay,
+    trade,
+):
     cli.add_command(command)
 
 

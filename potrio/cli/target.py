@@ -11,9 +11,11 @@ from typing import Any
 import click
 import msgspec
 
+from potrio.cli.log_output import logging_to
 from potrio.client.config import Config
+from potrio.client.settings import Settings, read_settings
 from potrio.errors import ConfigError
-from potrio.limits import HANDSHAKE_TIMEOUT
+from potrio.logs import LEVELS
 from potrio.seam import REAL
 from potrio.secrets import Secret
 from potrio.transport.base import TransportKind
@@ -26,27 +28,35 @@ SSID_VARIABLE = "POCKETOPTION_SSID"
 class Target(msgspec.Struct, frozen=True):
     """The options as given. Nothing is read before `config` is called."""
 
-    url: str | None
-    region: str | None
-    ssid_file: Path | None
-    transport: TransportKind
-    handshake_timeout: float
+    url: str | None = None
+    region: str | None = None
+    ssid_file: Path | None = None
+    transport: TransportKind | None = None
+    handshake_timeout: float | None = None
+    config_file: Path | None = None
 
-    def config(self) -> Config:
-        """Read the SSID and check everything.
+    def config(self, **more: Any) -> Config:
+        """Read the SSID and check everything: options beat the environment, which beats ``potrio.toml``.
+
+        Args:
+            more: fields of `Config` that a command has options of its own for.
 
         Raises:
-            ConfigError: an option, or the SSID, cannot be used.
+            ConfigError: an option, a variable, a line of the file, or the SSID, cannot be used.
         """
-        config = Config(
-            ssid=read_ssid(self.ssid_file),
+        return self.settings(**more).config()
+
+    def settings(self, **more: Any) -> Settings:
+        """The same with the sources, and an SSID may be missing."""
+        return read_settings(
+            self.config_file,
+            ssid=None if self.ssid_file is None else read_ssid(self.ssid_file),
             url=self.url,
             region=self.region,
             transport=self.transport,
             handshake_timeout_s=self.handshake_timeout,
-        ).checked()
-        config.parsed_ssid()
-        return config
+            **more,
+        )
 
 
 def read_ssid(path: Path | None) -> Secret:
@@ -89,17 +99,29 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--transport",
         type=click.Choice(["framed", "trio-websocket"]),
-        default="framed",
-        show_default=True,
-        help="Who speaks WebSocket.",
+        help="Who speaks WebSocket (default: framed).",
     )
     @click.option(
         "--handshake-timeout",
         type=float,
-        default=HANDSHAKE_TIMEOUT,
-        show_default=True,
         metavar="SECONDS",
         help="Budget of one attempt to connect, from DNS to authentication.",
+    )
+    @click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="TOML file with a table [client] (default: $POCKETOPTION_CONFIG, else potrio.toml if there is one).",
+    )
+    @click.option(
+        "--log-level",
+        type=click.Choice(LEVELS, case_sensitive=False),
+        help="Show potrio's own log from this level on, on standard error.",
+    )
+    @click.option(
+        "--log-file",
+        type=click.Path(path_type=Path),
+        help="Append the log to this file, as JSON, one object per line (level INFO unless said otherwise).",
     )
     @functools.wraps(command)
     def wrapped(
@@ -107,10 +129,15 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         url: str | None,
         region: str | None,
         ssid_file: Path | None,
-        transport: TransportKind,
-        handshake_timeout: float,
+        transport: TransportKind | None,
+        handshake_timeout: float | None,
+        config_file: Path | None,
+        log_level: str | None,
+        log_file: Path | None,
         **options: Any,
     ) -> Any:
-        return command(target=Target(url, region, ssid_file, transport, handshake_timeout), **options)
+        with logging_to(log_level, log_file):
+            target = Target(url, region, ssid_file, transport, handshake_timeout, config_file)
+            return command(target=target, **options)
 
     return wrapped

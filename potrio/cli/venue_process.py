@@ -18,7 +18,7 @@ import trio
 
 from potrio.errors import PotrioError
 
-__all__ = ["VenueProcess", "open_venue_process"]
+__all__ = ["ReplayProcess", "VenueProcess", "open_venue_process"]
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
@@ -122,6 +122,19 @@ class VenueProcess:
         except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
             raise PotrioError(f"the venue does not tell its counters: {error}") from error
         return counters
+
+
+class ReplayProcess(VenueProcess):
+    """A process that plays a recording (``python -m loadsim replay``)."""
+
+    def __init__(self, recording: Path, speed: float) -> None:
+        super().__init__(recording, 0)
+        self._speed = speed
+
+    def command(self, port: int) -> list[str]:
+        """What is run."""
+        command = [sys.executable, "-m", "loadsim", "replay", str(self._state), "--speed", str(self._speed)]
+        return [*command, "--port", str(port), "--until-eof"]
 
 
 def fetch(address: str) -> bytes:

@@ -25,6 +25,14 @@ COMMANDS = (
     ["ticks"],
     ["ssid"],
     ["ssid", "check"],
+    ["ssid", "import"],
+    ["config"],
+    ["config", "show"],
+    ["deals"],
+    ["decode"],
+    ["record"],
+    ["replay"],
+    ["trade"],
     ["tree"],
 )
 
@@ -53,7 +61,7 @@ def test_every_command_explains_itself(potrio: Command, command: list[str]) -> N
 
 
 def test_no_command_is_missing_above() -> None:
-    found = [[name] for name in main.cli.commands]
+    found = [[name] for name in main.cli.commands if name != "bench"]  # whose help is that of the benchmarks
     for name, command in main.cli.commands.items():
         if isinstance(command, click.Group):
             found += [[name, below] for below in command.commands]
