@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 import trio
 
 from loadsim.venue import FaultKind
-from potrio import Draw, Lost, OrderDenied, OrderRejected, OrderState, OutcomeUnknown, Side, Won
+from potrio import (
+    Draw,
+    Lost,
+    OrderDenied,
+    OrderNotFound,
+    OrderRejected,
+    OrderState,
+    OutcomeUnknown,
+    Side,
+    Won,
+)
 from potrio.limits import ORDER_ACK_TIMEOUT
+from potrio.protocol.messages.trading import ClosedDeals
 
 from .conftest import ASSET, LIVE_SSID, OTHER, balance_at, hurt, orders_at, until
 
@@ -217,3 +229,79 @@ async def test_closing_the_client_ends_the_waiting_and_says_that_the_fate_is_ope
             nursery.start_soon(wait)
             await trio.sleep(1)
     assert handle.request_id in str(caught[0])
+
+
+# --- looking things up, and what is told of changes ------------------------------------------------------------------
+
+
+async def test_an_order_is_found_by_either_id_and_an_unknown_one_fails_at_once(autojump_clock, connect):
+    async with connect() as client:
+        handle = await client.place(ASSET, "call", 10, duration=5)
+        deal = await handle.opened()
+        assert client.order(handle.request_id) is client.order(deal.id) is handle
+        assert (handle.closes_at - handle.opened_at).total_seconds() == 5
+        assert abs((handle.opened_at - client.venue_time()).total_seconds()) < 2
+        assert await client.result(deal.id) == await client.result(handle.request_id) == await handle.result()
+        before = trio.current_time()
+        with pytest.raises(OrderNotFound, match="nobody"):
+            await client.result("nobody")
+        with pytest.raises(OrderNotFound):
+            client.order("nobody")
+        assert trio.current_time() == before
+
+
+async def test_the_result_of_a_deal_that_was_placed_elsewhere(autojump_clock, connect):
+    async with connect() as client, connect() as elsewhere:
+        handle = await elsewhere.place(ASSET, "call", 10, duration=5)
+        deal = await handle.opened()
+        await until(lambda: deal.id in client.external_deals)
+        result = await client.result(deal.id)
+        assert result.profit == (await handle.result()).profit
+        assert (await client.result(deal.id)).profit == result.profit
+
+
+async def test_exposure_and_changes_follow_an_order(autojump_clock, connect):
+    async with connect() as client:
+        assert client.exposure == 0
+        handle = await client.place(ASSET, "call", "10.50", duration=5)
+        await handle.opened()
+        assert client.exposure == Decimal("10.50")
+        changes = [change async for change in handle.changes()]
+        assert [change.state.value for change in changes] == ["new", "sent", "open", "settling", "settled"]
+        assert [change.cause for change in changes[:2]] == ["taken on", "written on connection 1"]
+        assert changes[2].cause == f"deal {handle.deal_id}: answer"
+        assert all(change.at.utcoffset().total_seconds() == 0 for change in changes)
+        assert sorted(change.at for change in changes) == [change.at for change in changes]
+        assert (client.exposure, handle.outcome) == (0, handle.deal.outcome)
+
+
+async def test_a_result_that_never_comes_ends_in_unknown_and_the_handle_lives_on(
+    autojump_clock, connect, venue
+):
+    async with connect() as client:
+        handle = await client.place(ASSET, "call", 10, duration=5)
+        await handle.opened()
+        closes = handle.closes_at
+        for event in ("successcloseOrder", "updateClosedDeals"):
+            hurt(venue, FaultKind.LOSE, event=event, count=None)
+        with pytest.raises(OutcomeUnknown, match="overdue"):
+            await handle.result()
+        assert 60 <= (client.venue_time() - closes).total_seconds() < 62
+        assert handle.state is OrderState.SETTLING
+        assert client.exposure == 10
+        venue.exchange.plan.clear()
+        await handle.result(grace=1000.0)
+
+
+async def test_a_contradiction_is_in_the_anomalies_and_in_the_story(autojump_clock, connect):
+    async with connect() as client:
+        handle = await client.place(ASSET, "call", 10, duration=5)
+        await handle.result()
+        deal = handle.deal
+        corrected = msgspec.structs.replace(deal, profit=deal.profit + 1)
+        client.supervisor.ref("account/order_book").tell(ClosedDeals([corrected]))
+        await until(lambda: client.anomalies)
+        (anomaly,) = client.anomalies
+        assert (anomaly.request_id, client.anomalies_total) == (handle.request_id, 1)
+        assert handle.deal == deal
+        await until(lambda: [fact.text for fact in client.history if fact.kind == "anomaly"] != [])
