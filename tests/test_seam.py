@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import stat
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import trio
 
 from potrio.limits import TCP_USER_TIMEOUT_MS
-from potrio.seam import REAL, Seam, tune
+from potrio.seam import REAL, FileLocked, Seam, tune
 
 
 async def test_now_is_trios_clock() -> None:
@@ -204,6 +205,63 @@ def test_write_file_clears_up_after_a_kill_in_the_middle(
 def test_read_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         REAL.read_file(tmp_path / "nothing")
+
+
+def test_a_new_database_is_for_its_owner_only_and_an_old_one_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+    database = REAL.open_database(path)
+    database.execute("CREATE TABLE things (name)")
+    database.execute("INSERT INTO things VALUES ('one')")  # autocommit: nothing is left to be committed
+    database.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o640)
+    database = REAL.open_database(path)
+    assert database.execute("SELECT name FROM things").fetchall() == [("one",)]
+    database.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_database_needs_a_folder_and_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        REAL.open_database(tmp_path / "none" / "orders.db")
+    with pytest.raises(IsADirectoryError):
+        REAL.open_database(tmp_path)
+
+
+def test_a_lock_has_one_holder_and_says_who(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+    release = REAL.lock_file(path)
+    with pytest.raises(FileLocked) as caught:
+        REAL.lock_file(path)
+    assert caught.value.pid == os.getpid()
+    release()
+    REAL.lock_file(path)()
+    assert [each.name for each in tmp_path.iterdir()] == ["orders.db.lock"]
+    (tmp_path / "orders.db.lock").write_text("nonsense")
+    release = REAL.lock_file(path)
+    (tmp_path / "orders.db.lock").write_text("nonsense")
+    with pytest.raises(FileLocked) as caught:
+        REAL.lock_file(path)
+    assert caught.value.pid is None
+    release()
+
+
+async def test_in_thread_runs_elsewhere_and_hands_back_what_comes_of_it() -> None:
+    assert await REAL.in_thread(threading.get_ident) != threading.get_ident()
+
+    def fail() -> None:
+        raise OSError("no disk")
+
+    with pytest.raises(OSError, match="no disk"):
+        await REAL.in_thread(fail)
+
+
+async def test_in_thread_is_waited_for_also_when_it_is_cancelled() -> None:
+    done = []
+    with trio.move_on_after(0.01) as scope:
+        await REAL.in_thread(lambda: (time.sleep(0.05), done.append(1)))
+    assert done == [1]
+    assert scope.cancel_called
 
 
 def test_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

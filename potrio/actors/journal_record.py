@@ -92,7 +92,7 @@ def _facts_of(record: OrderRecord, now: float, wall: float) -> Evidence:
     evidence.denied = record.denied
     evidence.refused = record.refused
     evidence.absences = record.absences
-    evidence.deal = record.deal
+    evidence.deal, evidence.told_by = record.deal, "the journal"
     evidence.settled = record.settled
     evidence.named = record.named
     evidence.anomalies = record.anomalies

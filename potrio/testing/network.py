@@ -10,6 +10,7 @@ import errno
 import itertools
 import random
 import sqlite3
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -148,7 +149,8 @@ class MemoryNetwork(Seam):
         """Open a database of this network; the same path is the same database."""
         name = f"file:memory-network-{self._number}-{str(path).encode().hex()}?mode=memory&cache=shared"
         if str(path) not in self._databases:
-            self._databases[str(path)] = sqlite3.connect(name, uri=True, check_same_thread=False)
+            kept = self._databases[str(path)] = sqlite3.connect(name, uri=True, check_same_thread=False)
+            weakref.finalize(self, kept.close)  # it is what keeps the database alive
         return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
 
     def lock_file(self, path: Any) -> Callable[[], None]:

@@ -172,6 +172,7 @@ async def test_what_is_left_is_written_when_it_is_stopped(autojump_clock):
         await stage.tell(Append(record("a")))
         await stage.tell(Append(record("b")), Append(record("c")))
     assert set(stage.on_disk()) == {"a", "b", "c"}
+    stage.state.file.close()
 
 
 async def test_a_crash_loses_nothing(autojump_clock, stage):

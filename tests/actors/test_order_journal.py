@@ -30,6 +30,14 @@ from .test_journal import Disk
 
 ME = "public/4711-demo"
 PATH = Path("orders.db")
+OPEN: list[JournalFile] = []
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    while OPEN:
+        OPEN.pop().close()
 
 
 class JournalDesk(Desk):
@@ -39,6 +47,7 @@ class JournalDesk(Desk):
         super().__init__()
         self.seam = disk or Disk()
         self.file = JournalFile.open(PATH, self.seam)
+        OPEN.append(self.file)
         records = self.file.load(ME)
         restore(self.book, records, now=trio.current_time(), wall=self.seam.wall())
         self.state = JournalState(self.file, ME, records)

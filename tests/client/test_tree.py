@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from potrio import Config
 from potrio.actors.connection import LinkSettings
-from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, PINGER, ROUTER
+from potrio.actors.journal import JournalState
+from potrio.actors.journal_file import JournalFile
+from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.client.tree import Shared, client_tree
 from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused
 from potrio.supervision.mailbox_spec import Bounded, Lanes, Unbounded
@@ -37,6 +41,19 @@ def test_who_is_where_and_in_which_order(tree):
     assert below(root["users"]) == {}
 
 
+def test_a_journal_starts_before_the_order_book_and_stops_after_it():
+    config = Config(ssid=SSID, url="ws://127.0.0.1:1/", seam=MemoryNetwork())
+    ssid, shared = config.parsed_ssid(), Shared()
+    file = JournalFile.open(Path("orders.db"), config.seam)
+    shared.journal = JournalState(file, "me")
+    settings = LinkSettings(ssid=ssid, candidates=config.candidates(ssid), seam=config.seam)
+    account = below(below(client_tree(settings, shared))["account"])
+    assert list(account) == [JOURNAL.name, ORDER_BOOK.name, HISTORY.name]
+    assert isinstance(account["journal"].mailbox, Unbounded), "facts of orders are never dropped"
+    assert shared.journal in account["order_book"].args
+    file.close()
+
+
 def test_what_restarts_together(tree):
     root = below(tree)
     assert tree.supervisor.strategy == "one_for_one"
@@ -64,5 +81,6 @@ def test_what_cannot_be_healed_ends_the_client(tree):
 
 def test_each_client_has_its_own_state():
     one, two = Shared(), Shared()
-    for name in vars(one):
+    assert one.journal is two.journal is None
+    for name in set(vars(one)) - {"journal"}:
         assert getattr(one, name) is not getattr(two, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from potrio.seam import FileLocked
 from potrio.testing.network import MemoryNetwork
 
 
@@ -92,3 +93,29 @@ def test_nothing_of_the_real_world():
         network.read_file(Path(__file__))
     with pytest.raises(OSError, match="no files"):
         network.write_file(Path("x"), b"")
+
+
+async def test_databases_last_as_long_as_the_network_and_locks_as_long_as_their_holder(autojump_clock):
+    network, other = MemoryNetwork(), MemoryNetwork()
+    path = Path("orders.db")
+    database = network.open_database(path)
+    database.execute("CREATE TABLE things (name)")
+    database.execute("BEGIN")
+    database.execute("INSERT INTO things VALUES ('lost')")
+    database.close()  # the end of a process: what was not committed is gone
+    database = network.open_database(path)
+    assert database.execute("SELECT count(*) FROM things").fetchone() == (0,)
+    database.close()
+    empty = other.open_database(path)
+    assert empty.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    empty.close()
+    release = network.lock_file(path)
+    with pytest.raises(FileLocked):
+        network.lock_file(path)
+    other.lock_file(path)()
+    release()
+    network.lock_file(path)()
+
+
+async def test_what_would_be_a_thread_runs_at_once_in_virtual_time(autojump_clock):
+    assert await MemoryNetwork().in_thread(trio.current_time) == 0.0
