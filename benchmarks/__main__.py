@@ -22,6 +22,7 @@ from benchmarks import (
     results,
     soak,
     startup,
+    swarm,
     ticks,
 )
 from benchmarks.budget import Verdict, render_table
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[..., list[Verdict]]] = {
     "startup": startup.verdicts,
     "actors": actors.verdicts,
     "growth": growth.verdicts,
+    "swarm": swarm.verdicts,
     "soak": soak.verdicts,
     "instructions": instructions.verdicts,
 }
