@@ -29,6 +29,7 @@ __all__ = [
     "NotConnected",
     "OrderDenied",
     "OrderError",
+    "OrderNotFound",
     "OrderRejected",
     "OutboundFull",
     "OutcomeUnknown",

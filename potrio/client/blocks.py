@@ -23,7 +23,7 @@ from potrio.protocol.timeframes import bucket_start
 from potrio.seam import Seam
 from potrio.supervision.supervisor import Supervisor
 
-__all__ = ["COARSE_S", "LAG_MAX_S", "PAGE_CANDLES", "BlockReader", "History", "ticks_of"]
+__all__ = ["COARSE_S", "LAG_MAX_S", "PAGE_CANDLES", "BlockReader", "History", "reach", "ticks_of"]
 
 PAGE_CANDLES: Final = 150
 """Candles of one request: what the venue's own web client asks for."""
