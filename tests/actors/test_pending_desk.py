@@ -1,4 +1,4 @@
-"""Pending orders in the order book actor: what it takes, what it leaves to the orders, and crashes that cost nothing."""
+"""Pending orders in the order book actor: what it takes, what it leaves to the orders; a crash costs nothing."""
 
 from __future__ import annotations
 
