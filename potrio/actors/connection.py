@@ -70,6 +70,8 @@ async def connection(ctx: Context[ConnectionMessage], settings: LinkSettings, li
         ConnectError: no candidate could be reached before there ever was a link.
         ConfigError: an address among the candidates cannot be used.
     """
+    if link.fatal is not None:  # given up before, by an incarnation whose supervisor was restarted: it stays so
+        raise link.fatal
     driver = _Driver(ctx, settings, link)
     try:
         async with trio.open_nursery() as nursery:
