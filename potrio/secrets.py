@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-__all__ = ["Secret", "redact", "redact_error"]
+__all__ = ["RUN_MIN", "Secret", "redact", "redact_error"]
 
 RUN_MIN: Final = 12
 """Characters in a row that a text shares with a secret before they are taken for a part of it: fewer than any part of a

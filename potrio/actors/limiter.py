@@ -25,6 +25,8 @@ from potrio.limits import RATE_BACK_OFF, RATE_BACK_OFF_MAX, RATE_HOLD_MAX, RATE_
 from potrio.protocol.ssid import Ssid
 
 __all__ = [
+    "FREE_EVENTS",
+    "ORDER_EVENTS",
     "UNLIMITED",
     "Gate",
     "Lane",
@@ -33,6 +35,8 @@ __all__ = [
     "RateLimits",
     "Rates",
     "account_of",
+    "address_of",
+    "check_rate",
     "lane_of",
     "refused_lane",
 ]

@@ -19,10 +19,12 @@ from potrio.actors.limiter import (
     Rates,
     account_of,
     address_of,
+    check_rate,
     lane_of,
+    refused_lane,
 )
-from potrio.errors import ConfigError
-from potrio.limits import RATE_BACK_OFF, RATE_BACK_OFF_MAX, RATE_WAIT_MIN
+from potrio.errors import ConfigError, RateLimited
+from potrio.limits import RATE_BACK_OFF, RATE_BACK_OFF_MAX, RATE_HOLD_MAX, RATE_WAIT_MIN
 from potrio.protocol.ssid import parse_ssid
 from potrio.secrets import Secret
 
@@ -242,3 +244,29 @@ def test_accounts_and_addresses_are_told_apart():
 def test_a_rate_that_cannot_be(rate, burst):
     with pytest.raises(ConfigError):
         Rate(rate, burst)
+
+
+def test_check_rate_refuses_only_what_has_to_wait_too_long():
+    check_rate(Lane.ORDERS, 0.0, now=10.0, wall=0.0, until=9.0)
+    check_rate(Lane.ORDERS, 1.0, now=10.0, wall=0.0, until=11.0)
+    check_rate(Lane.REQUESTS, 60.0, now=0.0, wall=0.0, until=math.inf, patience=math.inf)
+    for lane, wait, until in ((Lane.ORDERS, 1.5, 11.0), (Lane.REQUESTS, RATE_HOLD_MAX + 1, math.inf)):
+        with pytest.raises(RateLimited) as refused:
+            check_rate(lane, wait, now=10.0, wall=1000.0, until=until)
+        assert (refused.value.retry_at, refused.value.retry_in_s) == (1000.0 + wait, wait)
+        assert lane.name.lower() in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "lane"),
+    [
+        ("failopenOrder", b'{"error":"TOO_MANY_REQUESTS","amount":1}', Lane.ORDERS),
+        ("failloadHistoryPeriod", b'"too many requests"', Lane.REQUESTS),
+        ("failchangeSymbol", b'{"error":"Rate limit exceeded"}', Lane.SUBSCRIPTIONS),
+        ("failopenOrder", b'{"error":"MaxDemoTrades","amount":10}', None),
+        ("failopenOrder", b"", None),
+        ("failps", b'"too_many_requests"', None),
+    ],
+)
+def test_which_refusals_mean_that_it_was_too_much(name, payload, lane):
+    assert refused_lane(name, payload) is lane

@@ -33,6 +33,7 @@ __all__ = [
     "decode_client_event",
     "decode_server_event",
     "encode",
+    "name_of",
 ]
 
 CLIENT_EVENTS: Final[tuple[Event, ...]] = (
