@@ -18,7 +18,7 @@ V = TypeVar("V")
 
 
 class CacheStatistics(msgspec.Struct, frozen=True):
-    """Counters of one cache. Every ``put`` of a new key ends in one of evicted, expired, invalidated, or in ``size``."""
+    """Counters of one cache. A ``put`` of a new key ends in evicted, expired or invalidated, or is in ``size``."""
 
     size: int
     hits: int

@@ -11,8 +11,8 @@ import pytest
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.evidence import OrderIntent
-from potrio.actors.keys import MONITOR
 from potrio.actors.history import HistoryState
+from potrio.actors.keys import MONITOR
 from potrio.actors.link import NAMES_MAX, LinkLost, LinkPhase, LinkState, LinkUp
 from potrio.actors.monitor import FACTS_KEPT, MonitorState, describe, monitor, statistics
 from potrio.actors.router import RouterState
@@ -101,6 +101,10 @@ def test_statistics_add_up_and_are_json():
     assert (facts.phase, facts.connections, facts.messages_sent, facts.requests_dropped) == ("ready", 2, 6, 2)
     assert facts.events_received == {"updateStream": 10}
     assert (facts.events_unknown, facts.ticks_delivered, facts.orders) == ({"odd": 1}, 7, {"new": 1})
-    assert (facts.history_rows_bad, facts.caches["assets"].misses, facts.caches["candles"].misses) == (3, 1, 0)
+    assert (facts.history_rows_bad, facts.caches["assets"].misses, facts.caches["candles"].misses) == (
+        3,
+        1,
+        0,
+    )
     assert facts.clock_offset_s is None, "not measured is not zero"
     assert msgspec.json.decode(msgspec.json.encode(facts))["phase"] == "ready"
