@@ -61,3 +61,15 @@ def test_a_time_that_has_passed_without_news_is_asked_about():
     assert stage.resyncs() == 0
     stage.advance(1)
     assert stage.resyncs() == 1
+
+
+def test_a_new_link_brings_the_list_by_itself():
+    stage = Stage()
+    stage.place(opens_in=500)
+    stage.written()
+    stage.lost()
+    stage.clock.time += ORDER_ACK_TIMEOUT + 5
+    stage.up()
+    assert stage.resyncs() == 0
+    stage.advance(SETTLEMENT_GRACE + 0.1)
+    assert stage.resyncs() == 1

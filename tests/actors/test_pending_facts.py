@@ -170,3 +170,34 @@ def test_a_list_without_it_confirms_a_cancellation_that_was_asked_for():
     stage.hear(CancelPending(("p1",)))
     stage.list()
     assert (handle.state, handle.anomalies) == (PendingState.CANCELLED, ())
+
+
+def test_lists_prove_nothing_while_the_request_may_still_arrive():
+    """I6 for pending orders: the request outlives its connection."""
+    stage = Stage()
+    handle = stage.place()
+    stage.written()
+    stage.lost()
+    stage.up()
+    for _ in range(3):
+        stage.list()
+        stage.advance(2)
+    assert handle.state is PendingState.UNKNOWN
+    stage.list(listed("t1", handle.intent))
+    assert handle.state is PendingState.WORKING
+
+
+def test_a_strangers_deal_is_not_ours():
+    """I3 for pending orders: the deal of a ticket that was placed elsewhere stays external, and nobody takes it."""
+    stage = Stage()
+    stage.list(listed("theirs", intent(9)))
+    stage.advance(5)
+    handle = stage.place()
+    stage.written()
+    stage.list(listed("theirs", intent(9)), listed("t1", handle.intent))
+    stage.advance(OPENS_IN)
+    stage.hear(OpenedDeals([DEAL, deal("d2", opened=OPENS_IN, for_s=5)]))
+    stage.list()
+    theirs = stage.book.pending.orders["theirs"].deal_id
+    assert {theirs, stage.book.pending.orders["p1"].deal_id} == {"d1", "d2"}
+    assert list(stage.book.external) == [theirs]
