@@ -11,6 +11,7 @@ import click
 import msgspec
 import trio
 
+from potrio.actor_errors import ActorError
 from potrio.actors.stream import Gap
 from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.show import to_json
@@ -121,7 +122,7 @@ def replay(path: Path, speed: float, assets: str | None, as_json: bool) -> None:
             config = Config(ssid=NOBODY, url=venue.url, max_retries=0, seam=seam)
             async with open_client(config) as client:
                 await show_ticks(client, sorted(names), as_json)
-        except ClientFailed:
+        except (ClientFailed, ActorError):
             pass  # the recording is over: the link is gone and is not to come back
         finally:
             await venue.stop()

@@ -211,3 +211,40 @@ def test_commands(venue: VenueProcess) -> None:
     assert MARK not in "\n".join(said)
     assert "Traceback" not in "\n".join(said)
     assert MARK not in venue.stop()
+
+
+def test_recordings_and_what_shows_settings_and_frames(venue: VenueProcess, tmp_path: Path) -> None:
+    path, frames, log = tmp_path / "session.ndjson", tmp_path / "frames", tmp_path / "log"
+    frames.write_text(f'{ssid(CANARY)}\n42["x",{{"session":"{CANARY}"}}]\n{ssid(CANARY)[:50]}\n')
+    at = ["--url", venue.url]
+    said = [
+        run(["record", str(path), "--assets", ASSET, "--for", "2s", "--log-file", str(log), *at], CANARY),
+        run(["config", "show", "--json", *at], CANARY),
+        run(["decode", str(frames)], CANARY),
+        run(["ssid", "import", str(frames), "--to", str(tmp_path / "ssid")], CANARY),
+        run(["trade", ASSET, "call", "0", *at], CANARY),
+    ]
+
+    assert MARK not in "\n".join(said)
+    assert path.stat().st_size > 1000
+    assert MARK not in path.read_text()
+    assert MARK not in log.read_text()
+    assert MARK not in venue.stop()
+
+
+async def test_a_callback_that_raises_what_it_knows(
+    venue: VenueProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with potrio.open_client(SSID, url=venue.url) as client:
+        done = trio.Event()
+
+        def broken(payload: object) -> None:
+            raise ValueError(f"the session is {CANARY}")
+
+        client.on("connected", broken, on_error=lambda report: done.set())
+        with trio.fail_after(15):
+            await done.wait()
+
+    assert "broken" in caplog.text
+    assert MARK not in caplog.text
