@@ -82,7 +82,7 @@ class Line:
     )
 
     def __init__(
-        self, poller: LineHost, sock: socket.socket, owner: LineOwner, *, connecting: bool, outbound_max: int
+        self, poller: LineHost, sock: socket.SocketType, owner: LineOwner, *, connecting: bool, outbound_max: int
     ) -> None:
         self.error: ConnectionClosed | None = None
         """Why nothing can be sent any more."""
@@ -113,7 +113,7 @@ class Line:
         return self._waiting
 
     @property
-    def socket(self) -> socket.socket:
+    def socket(self) -> socket.SocketType:
         """The socket, for its options and addresses only."""
         return self._sock
 

@@ -140,7 +140,7 @@ class Poller:
                     await trio.lowlevel.checkpoint()
                     ends = now() + self._slice_s
 
-    def add(self, sock: socket.socket, owner: LineOwner, *, outbound_max: int = LINE_OUTBOUND_MAX) -> Line:
+    def add(self, sock: socket.SocketType, owner: LineOwner, *, outbound_max: int = LINE_OUTBOUND_MAX) -> Line:
         """Take over a connected, non-blocking socket (`Seam.take_socket`).
 
         Raises:
@@ -169,7 +169,7 @@ class Poller:
         sock = self._seam.start_connect(family, address, source=source)
         return self._open(sock, owner, connecting=True, outbound_max=outbound_max)
 
-    def _open(self, sock: socket.socket, owner: LineOwner, *, connecting: bool, outbound_max: int) -> Line:
+    def _open(self, sock: socket.SocketType, owner: LineOwner, *, connecting: bool, outbound_max: int) -> Line:
         if self._closed:
             sock.close()
             raise ConnectionClosed("the poller has been closed")
