@@ -230,7 +230,7 @@ async def test_async_handlers_end_with_the_client(autojump_clock, connect):
         ("order_close", {}, "did you mean 'order_closed'?"),
         ("nonsense", {}, "known are connected"),
         ("tick", {}, "asset: is needed"),
-        ("tick", {"asset": "XXX"}, "XXX"),
+        ("tick", {"asset": "NO_SUCH"}, "NO_SUCH"),
         ("lost", {"asset": ASSET}, "asset: "),
         ("lost", {"slow_after_s": 0}, "slow_after_s: "),
     ],
