@@ -247,9 +247,16 @@ STALE_AFTER_MAX: Final = 60.0
 STALE_DOUBLINGS_MAX: Final = 6
 """Patience with an asset that new links do not revive: an hour at most between two links given up for its sake."""
 
+READS_WAITING_MAX: Final = 256
+"""Reads waiting for the router; past it the connection stops reading and TCP holds the venue back."""
+
+SESSION_IDLE: Final = 5.0
+SESSIONS_MAX: Final = 16
+"""An additional session that nobody reads is closed after twice this time; so many sessions one client may have."""
+
 FRESH_SSID_MAX: Final = 5
 FRESH_SSID_TIMEOUT: Final = 300.0
-"""How often a client's own callback is asked for a fresh SSID in its life, and how long it may take: a human may log in."""
+"""How often a client's callback is asked for a fresh SSID in its life, and how long it may take: a human may log in."""
 
 # --- venue -----------------------------------------------------------------------------------------------------------
 

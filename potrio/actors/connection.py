@@ -1,16 +1,16 @@
 """The connection actor: keeps one authenticated link to the venue alive, and is the only one that touches the socket.
 
 An outage is not a crash: the actor reports `LinkLost` and `LinkUp` and tries again by itself, first at once, then with
-full-jitter backoff, each time at the address that is best by what was measured. What ends it for good is a rejected SSID
-for which no fresh one can be had, or a first round in which no candidate can be reached in time. While there is no link
-its inbox is still served: an order is answered `NotSent` at once, nothing waits to be sent late. `Pause` ends the link
-and keeps it ended until `Unpause`.
+full-jitter backoff, each time at the address that is best by what was measured. What ends it for good is a rejected
+SSID for which no fresh one can be had, a first round in which no candidate can be reached in time, or more attempts in
+vain than are allowed. While there is no link its inbox is still served: an order is answered `NotSent` at once, nothing
+waits to be sent late. `Pause` ends the link and keeps it ended until `Unpause`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -35,20 +35,33 @@ from potrio.actors.link_settings import LinkSettings
 from potrio.actors.outbox import Outbox
 from potrio.actors.phases import LinkPhase
 from potrio.actors.wire import Wire
-from potrio.errors import AuthError, ConfigError, ConnectionBroken, NotConnected, PotrioError
+from potrio.errors import (
+    AuthError,
+    ConfigError,
+    ConnectError,
+    ConnectionBroken,
+    ConnectionClosed,
+    NotConnected,
+    PotrioError,
+    RemoteProtocolError,
+)
 from potrio.limits import CLOSE_TIMEOUT, RECONNECT_BASE, RECONNECT_CAP, RECONNECT_STABLE
 from potrio.protocol.regions import Region
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.context import Context
+from potrio.supervision.ref import Ref
 from potrio.transport.dial import default_ssl_context
 
-__all__ = ["ConnectionMessage", "connection", "lane"]
+__all__ = ["GIVEN_UP", "ConnectionMessage", "connection", "lane"]
 
 ConnectionMessage = Transmit | SubmitOrder | CheckDeadline | Resync | TooMany | StreamsStale | Pause | Unpause
 
 RECONNECT = Backoff(base=RECONNECT_BASE, cap=RECONNECT_CAP, jitter="full", reset_after=RECONNECT_STABLE)
 
-PAUSED = "paused"
+GIVEN_UP: Final = (AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError)
+"""What the actor ends with when it gives up: the end of the client, whatever the last error was."""
+
+PAUSED: Final = "paused"
 
 
 def lane(message: ConnectionMessage) -> int:
@@ -70,7 +83,9 @@ async def connection(ctx: Context[ConnectionMessage], settings: LinkSettings, li
         ConnectError: no candidate could be reached before there ever was a link.
         ConfigError: an address among the candidates cannot be used.
     """
-    if link.fatal is not None:  # given up before, by an incarnation whose supervisor was restarted: it stays so
+    if (
+        link.fatal is not None
+    ):  # given up before, by an incarnation whose supervisor was restarted: it stays so
         raise link.fatal
     driver = _Driver(ctx, settings, link)
     try:
@@ -95,7 +110,7 @@ class _Driver:
         self.settings = settings
         self.link = link
         self.seam = settings.seam
-        self.router = ctx.lookup(ROUTER)
+        self.router: Ref[Any] = ctx.lookup(ROUTER.name)  # of this session
         gate = settings.limits.gate(account_of(settings.ssid), settings.address, self.seam.now())
         self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam, gate)
         link.forecast = self.outbox.forecast
@@ -250,11 +265,14 @@ class _Driver:
         """The SSID was rejected: get another one, or raise what ends the client."""
         if self.settings.fresh is None:
             raise rejection
+        if self.wire is not None and self.wire.ssid is not self.settings.ssid_now:
+            return  # another session has got one meanwhile
         await self.settings.fresh.renew(rejection)
 
     async def stay_paused(self) -> None:
         """Wait for `Unpause`."""
-        self.link.move(LinkPhase.DISCONNECTED, self.seam.now())
+        if self.link.phase is not LinkPhase.DISCONNECTED:
+            self.link.move(LinkPhase.DISCONNECTED, self.seam.now())
         while self.link.paused:
             await self.turned.wait()
 

@@ -68,6 +68,11 @@ class Feeds:
         """The assets with at least one reader, in the order in which they were first asked for."""
         return tuple(self._feeds)
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The same without those whose readers have all gone, though it has not been told yet."""
+        return tuple(asset for asset, feed in self._feeds.items() if not all(s.closed for s in feed.streams))
+
     # --- who reads ---------------------------------------------------------------------------------------------------
 
     def room_for(self, assets: Sequence[str]) -> bool:

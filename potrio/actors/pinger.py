@@ -6,6 +6,8 @@ whichever comes first of the next ``ps`` and the session's deadline.
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 
 from potrio.actors.keys import CONNECTION
@@ -13,13 +15,14 @@ from potrio.actors.link import CheckDeadline, LinkState, Transmit
 from potrio.limits import PS_INTERVAL
 from potrio.protocol.messages.auth import Ps
 from potrio.supervision.context import Context
+from potrio.supervision.ref import Ref
 
 __all__ = ["pinger"]
 
 
 async def pinger(ctx: Context[object], link: LinkState) -> None:
     """Ping until stopped; cancelling sends nothing more. Takes no messages: it lives by the state of the link."""
-    connection = ctx.lookup(CONNECTION)
+    connection: Ref[Any] = ctx.lookup(CONNECTION.name)  # of this session
     ctx.ready()
     epoch, due = 0, 0.0
     while True:

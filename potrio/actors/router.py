@@ -51,7 +51,7 @@ from potrio.supervision.call import Call, Request
 from potrio.supervision.child_spec import Key
 from potrio.supervision.context import Context
 
-__all__ = ["RouterCounters", "RouterMessage", "RouterState", "Subscribe", "Unsubscribe", "router"]
+__all__ = ["RouterCounters", "RouterMessage", "RouterState", "Routes", "Subscribe", "Unsubscribe", "router"]
 
 PERIOD_S = 60
 """The chart period named when an asset's stream is asked for; the recent ticks in the answer are what we are after."""
@@ -113,14 +113,14 @@ async def router(
     ctx: Context[RouterMessage], state: RouterState, account: AccountState, link: LinkState
 ) -> None:
     """Route until stopped; never waits but for its inbox. A crash loses at most the event in hand."""
-    routes = _Routes(ctx, state, account, link)
+    routes = Routes(ctx, state, account, link)
     routes.resume()
     while not ctx.stopping.is_set():
         for message in await ctx.inbox.burst():
             routes.handle(message)
 
 
-class _Routes:
+class Routes:
     """One incarnation's table: message type -> what to do with it."""
 
     def __init__(
@@ -369,7 +369,7 @@ class _Routes:
             call.fail(
                 RequestError(
                     f"the venue streams {self.feeds.limit} assets per connection, and {wanted} are more; "
-                    "close a stream first"
+                    "close a stream first, or raise sessions_max"
                 )
             )
             return

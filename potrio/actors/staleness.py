@@ -3,8 +3,8 @@
 It looks at each subscribed asset about once a second and costs nothing in between: what moved since the last look is
 fresh. An asset that has not moved for its patience is asked for again, once; one that has still not moved after its
 patience once more costs the link. The patience is given, or measured: ten times the usual pause between two looks that
-saw it move, within bounds. What a back-fill delivers is no sign of life. An asset that a new link did not revive is given
-twice the time, and again, so that one dead asset does not keep cutting off the others.
+saw it move, within bounds. What a back-fill delivers is no sign of life. An asset that a new link did not revive is
+given twice the time, and again, so that one dead asset does not keep cutting off the others.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StaleWatch:
     """
 
     def __init__(self, stale_after: float | None = None) -> None:
-        self._stale_after = stale_after
+        self.stale_after = stale_after
         self._watched: dict[str, _Watched] = {}
         self.detected = 0
         """Silences found so far."""
@@ -80,18 +80,18 @@ class StaleWatch:
     @property
     def look_every(self) -> float:
         """Seconds between two looks: a silence is found this much later than its patience, at most."""
-        return min(1.0, (STALE_AFTER_MIN if self._stale_after is None else self._stale_after) / 4)
+        return min(1.0, (STALE_AFTER_MIN if self.stale_after is None else self.stale_after) / 4)
 
     @property
     def watches(self) -> bool:
         """Is there anything to look for?"""
-        return self._stale_after != math.inf
+        return self.stale_after != math.inf
 
     def patience(self, asset: str) -> float:
         """Seconds of silence after which an asset counts as stale."""
         watched = self._watched.get(asset)
-        if self._stale_after is not None:
-            patience = self._stale_after
+        if self.stale_after is not None:
+            patience = self.stale_after
         elif watched is None or watched.pause is None:
             patience = STALE_AFTER_MAX / 2
         else:

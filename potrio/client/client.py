@@ -20,6 +20,7 @@ from potrio.client.link_calls import LinkCalls
 from potrio.client.link_setup import link_settings
 from potrio.client.pending import PendingCalls
 from potrio.client.raw import RawCalls
+from potrio.client.sessions import SessionPool
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
@@ -79,6 +80,7 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
     settings = link_settings(config, parsed)
     shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
     shared.facts.uid = parsed.uid
+    shared.sessions = SessionPool(settings, shared.link, shared.router, shared.account, config.sessions_max)
     client: Client | None = None
     try:
         async with (

@@ -14,15 +14,15 @@ from potrio.actors.fresh_ssid import SsidProvider
 from potrio.actors.journal_file import DURABILITIES, Durability
 from potrio.actors.limiter import RateLimits
 from potrio.errors import ConfigError
-from potrio.limits import CONNECT_DEADLINE, FRESH_SSID_MAX, HANDSHAKE_TIMEOUT
+from potrio.limits import CONNECT_DEADLINE, FRESH_SSID_MAX, HANDSHAKE_TIMEOUT, SESSIONS_MAX
 from potrio.logs import LEVELS
 from potrio.protocol.regions import Region, candidates
 from potrio.protocol.ssid import Ssid, parse_ssid
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
 from potrio.transport.base import TransportKind
-from potrio.transport.recorder import Recorder
 from potrio.transport.proxy import parse_proxy
+from potrio.transport.recorder import Recorder
 from potrio.transport.target import parse_target
 
 __all__ = ["Config"]
@@ -48,6 +48,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         connect_deadline_s: the budget of the very first round over all addresses.
         stale_after_s: silence of a subscribed asset that may be traded after which it is asked for again, and, after as
             long once more, the link given up; None: measured for each asset (10 to 60 s), ``inf``: never.
+        sessions_max: how many sessions of the account the client may have at once: each streams four assets, and those
+            beyond the first are opened when they are needed, and carry streams only.
         fresh_ssid: called with the `AuthError` of a rejected SSID; returns a fresh one of the same account.
         fresh_ssid_max: how often it is called at most, in the life of the client.
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
@@ -77,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT
     connect_deadline_s: float = CONNECT_DEADLINE
     stale_after_s: float | None = None
+    sessions_max: int = 1
     fresh_ssid: SsidProvider | None = None
     fresh_ssid_max: int = FRESH_SSID_MAX
     max_retries: int | None = None
@@ -168,6 +171,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError("connect_deadline_s", f"must be above 0, not {self.connect_deadline_s}")
         if self.stale_after_s is not None and not self.stale_after_s > 0:
             raise ConfigError("stale_after_s", f"must be above 0, not {self.stale_after_s}")
+        if isinstance(self.sessions_max, bool) or not 1 <= self.sessions_max <= SESSIONS_MAX:
+            raise ConfigError("sessions_max", f"must be from 1 to {SESSIONS_MAX}, not {self.sessions_max}")
         if isinstance(self.fresh_ssid_max, bool) or self.fresh_ssid_max < 0:
             raise ConfigError("fresh_ssid_max", f"must be a whole number >= 0, not {self.fresh_ssid_max}")
         if self.fresh_ssid is not None and not callable(self.fresh_ssid):

@@ -71,9 +71,10 @@ class ClientCore:
     def statistics(self) -> Statistics:
         """All counters, as they are now."""
         shared = self._shared
-        return statistics(
+        first = statistics(
             shared.link, shared.router, shared.book, shared.account, shared.history, shared.monitor
         )
+        return first if shared.sessions is None else shared.sessions.added_to(first)
 
     @property
     def epoch(self) -> int:
@@ -81,8 +82,11 @@ class ClientCore:
         return self._shared.link.epoch
 
     def wire_counters(self, after_epoch: int = 0) -> LinkCounters:
-        """What was on the wire, in all connections or in those after a certain one."""
-        return self._shared.link.total(after_epoch)
+        """What was on the wire, in all connections or in those of the first session after a certain one."""
+        total = self._shared.link.total(after_epoch)
+        if not after_epoch and self._shared.sessions is not None:
+            total.add(self._shared.sessions.wire_counters())
+        return total
 
     def tree(self) -> Node:
         """The supervision tree now: states, restarts, mailboxes."""

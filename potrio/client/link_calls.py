@@ -1,4 +1,4 @@
-"""The client's link in the program's own hands: outages as events, pause and resume, reconnect, health of the regions."""
+"""The client's link in the program's own hands: outages as events, pause and resume, reconnect, regions' health."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LinkCalls(ClientCore):
             ClientClosed: the client has been closed.
         """
         self._check_open()
-        self.supervisor.ref(CONNECTION).tell(Pause())
+        self._tell_connections(Pause())
         while self.phase not in (LinkPhase.DISCONNECTED, LinkPhase.CLOSED):
             await self._shared.link.wait_change()
         self._check_open()
@@ -53,8 +53,13 @@ class LinkCalls(ClientCore):
             ClientClosed: the client has been closed.
         """
         self._check_open()
-        self.supervisor.ref(CONNECTION).tell(Unpause())
+        self._tell_connections(Unpause())
         await self.wait_ready()
+
+    def _tell_connections(self, message: Pause | Unpause) -> None:
+        self.supervisor.ref(CONNECTION).tell(message)
+        if self._shared.sessions is not None:
+            self._shared.sessions.tell_all(self.supervisor, message)
 
     @property
     def paused(self) -> bool:

@@ -8,8 +8,6 @@ from typing import Final
 import trio
 
 from potrio.actor_errors import MailboxFull
-from potrio.actors.keys import ROUTER
-from potrio.actors.router import Subscribe, Unsubscribe
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.catalogue import CatalogueCalls
 from potrio.client.opening import Opening
@@ -37,7 +35,8 @@ class MarketCalls(CatalogueCalls):
 
         Raises:
             ConfigError: unknown asset, or none.
-            RequestError: more assets at once than the venue streams on one connection.
+            RequestError: more assets at once than the venue streams on the ``sessions_max`` connections, or another
+                session could not be had.
         """
 
         async def opened() -> Stream[Tick | Gap]:
@@ -57,7 +56,8 @@ class MarketCalls(CatalogueCalls):
             raise ConfigError("assets", "name at least one")
         for asset in assets:
             self._check_asset(asset)
-        router = self.supervisor.ref(ROUTER)
+        running, sessions = self.supervisor, self._shared.sessions
+        assert sessions is not None, "made before the client"
         stream: Stream[Tick | Gap] = Stream(
             capacity=capacity,
             policy=policy,
@@ -68,12 +68,12 @@ class MarketCalls(CatalogueCalls):
         )
 
         def forget(stream: Stream[Tick | Gap]) -> None:
-            router.tell(Unsubscribe(stream))  # no room: the next subscriber clears away what was closed
+            sessions.forget(running, stream)  # no room: the next subscriber clears away what was closed
 
         try:
             while True:
                 try:
-                    await router.ask(Subscribe(stream, assets))
+                    await sessions.subscribe(running, stream, assets)
                     return stream
                 except MailboxFull:
                     await trio.sleep(ROOM_PAUSE_S)

@@ -13,7 +13,7 @@ from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.callback_facts import Facts
 from potrio.actors.callbacks import Callbacks
-from potrio.actors.connection import connection, lane
+from potrio.actors.connection import GIVEN_UP, connection, lane
 from potrio.actors.history import HistoryState, history
 from potrio.actors.journal import JournalState, journal
 from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
@@ -24,8 +24,8 @@ from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger
 from potrio.actors.region_health import RegionHealth
 from potrio.actors.router import RouterState, router
-from potrio.errors import AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError
-from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY
+from potrio.client.sessions import SESSIONS, SessionPool
+from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY, READS_WAITING_MAX
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.intensity import Limit
@@ -33,13 +33,6 @@ from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
 from potrio.supervision.spec import child, supervisor
 
 __all__ = ["Shared", "client_tree"]
-
-READS_WAITING_MAX = 256
-"""Reads waiting for the router; past it the connection stops reading and TCP holds the venue back."""
-
-
-GIVEN_UP = (AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError)
-"""What the connection ends with when it gives up: the end of the client, whatever the last error was."""
 
 
 class Shared:
@@ -53,6 +46,7 @@ class Shared:
         health: RegionHealth | None = None,
     ) -> None:
         self.health = health or RegionHealth()
+        self.sessions: SessionPool | None = None  # set before the tree is built
         self.link = LinkState()
         self.account = AccountState(is_demo)
         self.router = RouterState(stale_after)
@@ -130,6 +124,7 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
             limit=Limit(10, within=300.0),
             backoff=backoff,
         ),
+        *([] if shared.sessions is None or shared.sessions.sessions_max == 1 else [supervisor(id=SESSIONS)]),
         supervisor(id="users"),
         id="root",
         limit=Limit(5, within=600.0),

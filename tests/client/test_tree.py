@@ -12,7 +12,14 @@ from potrio.actors.journal import JournalState
 from potrio.actors.journal_file import JournalFile
 from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.client.tree import Shared, client_tree
-from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused
+from potrio.errors import (
+    AuthError,
+    ConfigError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectRefused,
+    RemoteProtocolError,
+)
 from potrio.supervision.mailbox_spec import Bounded, Lanes, Unbounded
 from potrio.testing.network import MemoryNetwork
 
@@ -75,12 +82,13 @@ def test_orders_are_never_dropped_and_all_else_is_bounded(tree):
 
 def test_what_cannot_be_healed_ends_the_client(tree):
     stop_on = below(below(tree)["link"])["connection"].stop_on
-    assert set(stop_on) == {AuthError, ConfigError, ConnectError}
+    assert set(stop_on) == {AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError}
     assert issubclass(ConnectRefused, stop_on)
 
 
 def test_each_client_has_its_own_state():
     one, two = Shared(), Shared()
     assert one.journal is two.journal is None
-    for name in set(vars(one)) - {"journal"}:
+    assert one.sessions is two.sessions is None
+    for name in set(vars(one)) - {"journal", "sessions"}:
         assert getattr(one, name) is not getattr(two, name)

@@ -1,0 +1,243 @@
+"""More than four assets: additional sessions of the same account, opened when streams need them and closed after use.
+
+The venue streams four assets per connection. With ``sessions_max`` above 1 a stream's assets are spread: each goes
+where it is read already, else where there is room, else to a new session, which is a link of its own under its own
+supervisor (``sessions/link-2``: connection, pinger, router). Additional sessions carry streams only; they never trade,
+and balance and orders come from the first one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Never
+
+import msgspec
+import trio
+
+from potrio.actor_errors import ActorDead, ChildNotFound, ChildStartFailed
+from potrio.actors.account import AccountState
+from potrio.actors.connection import GIVEN_UP, ConnectionMessage, connection, lane
+from potrio.actors.feeds import TickStream
+from potrio.actors.keys import CONNECTION, PINGER, ROUTER
+from potrio.actors.link import LinkCounters, LinkState
+from potrio.actors.link_settings import LinkSettings
+from potrio.actors.monitor import Statistics
+from potrio.actors.pinger import pinger
+from potrio.actors.router import RouterState, Subscribe, Unsubscribe
+from potrio.actors.stream_router import SessionState, stream_router
+from potrio.errors import PotrioError, RequestError
+from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY, READS_WAITING_MAX
+from potrio.supervision.backoff import Backoff
+from potrio.supervision.child_spec import ChildSpec
+from potrio.supervision.intensity import Limit
+from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
+from potrio.supervision.ref import Ref
+from potrio.supervision.spec import child, supervisor
+from potrio.supervision.supervisor import Supervisor
+
+__all__ = ["SESSIONS", "SessionPool", "session_tree"]
+
+SESSIONS = "sessions"
+"""The supervisor of the additional sessions."""
+
+
+def session_tree(settings: LinkSettings, session: SessionState, account: AccountState) -> ChildSpec[Never]:
+    """One additional session: its end, of whatever, ends nobody else."""
+    return supervisor(
+        child(
+            connection,
+            settings,
+            session.link,
+            id=CONNECTION.name,
+            mailbox=lanes(unbounded(), unbounded(), bounded(MAILBOX_CAPACITY), lane=lane),
+            stop_on=GIVEN_UP,
+            shutdown=2 * CLOSE_TIMEOUT,
+        ),
+        child(pinger, session.link, id=PINGER.name, shutdown=0.0),
+        child(
+            stream_router,
+            session,
+            account,
+            id=ROUTER.name,
+            mailbox=bounded(READS_WAITING_MAX),
+            restart="transient",
+            significant=True,
+        ),
+        id=f"link-{session.number}",
+        strategy="rest_for_one",
+        limit=Limit(10, within=10.0),
+        backoff=Backoff(base=0.05, cap=2.0, reset_after=30.0),
+        auto_shutdown="any_significant",
+        restart="temporary",
+    )
+
+
+class SessionPool:
+    """Who streams what. The first session is always there; the others come and go."""
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        link: LinkState,
+        first: RouterState,
+        account: AccountState,
+        sessions_max: int = 1,
+    ) -> None:
+        self._settings = settings
+        self._link = link
+        self._first = first
+        self._account = account
+        self.sessions_max = sessions_max
+        self._lock = trio.Lock()
+        self._number = 1
+        self.sessions: list[SessionState] = []
+        self.past = LinkCounters()  # of sessions that have ended
+        self._past: Counter[str] = Counter()
+
+    def forget(self, running: Supervisor, stream: TickStream) -> None:
+        """A reader has gone."""
+        try:
+            running.ref(ROUTER).tell(Unsubscribe(stream))
+        except ChildNotFound:
+            pass  # the client has been closed before its reader
+        for session in self.alive():
+            tell(running, session, ROUTER.name, Unsubscribe(stream))
+
+    def tell_all(self, running: Supervisor, message: ConnectionMessage) -> None:
+        """Tell the connections of all additional sessions."""
+        for session in self.alive():
+            tell(running, session, CONNECTION.name, message)
+
+    async def subscribe(self, running: Supervisor, stream: TickStream, assets: Sequence[str]) -> None:
+        """Let a stream read these assets, each from where there is room. Waits for sessions that have to be opened.
+
+        Cancelling, and every error, may leave the stream a reader of some: the caller closes it.
+
+        Raises:
+            RequestError: more assets than all sessions together may stream, or another session cannot be had.
+            MailboxFull: a router has too much to do now; nothing is lost by trying again.
+        """
+        async with self._lock:
+            for place, share in (await self.placed(running, assets)).items():
+                await ref(running, place, ROUTER.name).ask(Subscribe(stream, tuple(share)))
+
+    async def placed(
+        self, running: Supervisor, assets: Sequence[str]
+    ) -> dict[SessionState | None, list[str]]:
+        """Which session (None: the first) is to stream which assets; opens those that are missing."""
+        wanted = list(dict.fromkeys(assets))
+        shares: dict[SessionState | None, list[str]] = {}
+        for place in (None, *self.alive()):  # where they are read already, then where there is room
+            there = set(self.router(place).feeds.read)
+            shares[place] = [asset for asset in wanted if asset in there]
+            wanted = [asset for asset in wanted if asset not in there]
+        for place, share in shares.items():
+            room = self.room(place)
+            share += wanted[:room]
+            wanted = wanted[room:]
+        needed = -(-len(wanted) // self._first.feeds.limit)
+        if len(shares) + needed > self.sessions_max:
+            raise RequestError(
+                f"the venue streams {self._first.feeds.limit} assets per connection, and {', '.join(wanted)} would "
+                f"need more than {self.sessions_max} of them: close a stream first, or raise sessions_max"
+            )
+        while wanted:
+            session = await self.open(running)
+            shares[session] = wanted[: self.room(session)]
+            wanted = wanted[self.room(session) :]
+        return {place: share for place, share in shares.items() if share}
+
+    def room(self, place: SessionState | None) -> int:
+        """How many more assets fit."""
+        feeds = self.router(place).feeds
+        return max(0, feeds.limit - len(feeds.read))
+
+    def router(self, place: SessionState | None) -> RouterState:
+        """The router's state there."""
+        return self._first if place is None else place.router
+
+    async def open(self, running: Supervisor) -> SessionState:
+        """Open one more session and wait until it is up.
+
+        Raises:
+            RequestError: it could not be; ``__cause__`` says why.
+        """
+        self._number += 1
+        session = SessionState(self._number, self._first.watch.stale_after)
+        session.link.paused = self._link.paused
+        self.sessions.append(session)
+        spec = session_tree(self._settings, session, self._account)
+        sessions = running.supervisor(SESSIONS)
+        try:
+            try:
+                await sessions.start_child(spec)
+            except BaseException:
+                session.ended = True
+                raise
+            await session.link.wait_ready()  # one that is not waited for any more ends itself when it is idle
+        except (PotrioError, ChildStartFailed) as error:
+            session.ended = True
+            cause = session.link.fatal or error
+            raise RequestError(f"the venue gives no further session: {cause}") from cause
+        return session
+
+    def alive(self) -> list[SessionState]:
+        """The additional sessions there are; the counters of those that have ended are kept."""
+        for session in [session for session in self.sessions if session.ended]:
+            self.sessions.remove(session)
+            self.past.add(session.link.total())
+            self._past += counted(session.link, session.router)
+        return list(self.sessions)
+
+    def wire_counters(self) -> LinkCounters:
+        """What was on the wire in all additional sessions."""
+        alive = self.alive()
+        total = LinkCounters()
+        total.add(self.past)
+        for session in alive:
+            total.add(session.link.total())
+        return total
+
+    def added_to(self, first: Statistics) -> Statistics:
+        """The statistics of all sessions together (P10)."""
+        wire = self.wire_counters()
+        more = self._past + Counter()
+        for session in self.sessions:
+            more += counted(session.link, session.router)
+        sums: dict[str, Any] = {
+            name: getattr(first, name) + getattr(wire, name)
+            for name in ("messages_sent", "messages_received", "pings_received", "pongs_sent")
+        }
+        sums |= {name: getattr(first, name) + times for name, times in more.items()}
+        return msgspec.structs.replace(
+            first,
+            **sums,
+            requests_dropped=first.requests_dropped + wire.dropped,
+            events_sent=dict(Counter(first.events_sent) + wire.events_sent),
+            events_received=dict(Counter(first.events_received) + wire.events_received),
+        )
+
+
+def counted(link: LinkState, router: RouterState) -> Counter[str]:
+    """What one session adds to the statistics besides what is on the wire."""
+    return Counter(
+        connections=link.epoch,
+        reconnects=link.reconnects,
+        ticks_delivered=router.feeds.delivered,
+        ticks_unwanted=router.feeds.unwanted,
+        ticks_out_of_order=router.feeds.out_of_order,
+    )
+
+
+def ref(running: Supervisor, place: SessionState | None, name: str) -> Ref[Any]:
+    """An actor of a session."""
+    return running.ref(ROUTER if place is None else f"{SESSIONS}/link-{place.number}/{name}")
+
+
+def tell(running: Supervisor, session: SessionState, name: str, message: object) -> None:
+    """Tell an actor of an additional session; one that has ended needs to know no more."""
+    try:
+        ref(running, session, name).tell(message)
+    except (ChildNotFound, ActorDead):
+        pass

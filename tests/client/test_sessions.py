@@ -1,0 +1,212 @@
+"""Additional sessions: opened when streams need them, spread, each bridging its own gaps, closed after use, counted."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from loadsim.venue import FaultKind
+from potrio import ClientClosed, Config, ConfigError, Gap, LinkPhase, RequestError, open_client
+from potrio.actors.link import LinkState
+from potrio.actors.router import RouterState
+from potrio.client.sessions import SESSIONS, SessionPool
+from potrio.limits import SESSION_IDLE
+
+from .conftest import ASSET, SSID, crash, hurt, orders_at, until
+
+
+@pytest.fixture
+async def many(venue, network):
+    """Thirteen assets that tick day and night: more than three sessions can stream."""
+    async with open_client(Config(ssid=SSID, url=venue.url, seam=network)) as client:
+        found = [row.symbol for row in client.assets.values() if row.is_otc and row.is_active]
+    await until(lambda: wire_now(venue) == 0)
+    return found[:13]
+
+
+def wire_now(venue) -> int:
+    return venue.stats()["connections"]["now"]
+
+
+def session_names(client) -> list[str]:
+    (sessions,) = [node for node in client.tree().children if node.path.endswith(SESSIONS)]
+    return [node.path.rsplit("/", 1)[-1] for node in sessions.children]
+
+
+async def all_of(stream, assets, within: float = 30.0) -> list:
+    """Read until each asset has ticked."""
+    seen = []
+    with trio.fail_after(within):
+        while {item.asset for item in seen if not isinstance(item, Gap)} < set(assets):
+            seen.append(await stream.receive())
+    return seen
+
+
+def in_order(items) -> None:
+    last: dict[str, float] = {}
+    for item in items:
+        if not isinstance(item, Gap):
+            assert item.timestamp >= last.get(item.asset, 0.0)
+            last[item.asset] = item.timestamp
+
+
+async def test_one_session_is_the_default_and_the_error_names_the_option(
+    autojump_clock, connect, venue, many
+):
+    async with connect() as client:
+        with pytest.raises(RequestError, match="sessions_max"):
+            await client.ticks(*many[:5])
+        assert wire_now(venue) == 1
+        async with client.ticks(*many[:4]) as stream:
+            await all_of(stream, many[:4])
+
+
+@pytest.mark.parametrize("number", [0, -1, 17, True])
+def test_the_number_of_sessions_is_checked(number):
+    with pytest.raises(ConfigError) as caught:
+        Config(ssid="x", sessions_max=number).checked()
+    assert caught.value.path == "sessions_max"
+
+
+async def test_one_stream_over_three_sessions_and_no_more_than_are_allowed(
+    autojump_clock, connect, venue, many
+):
+    async with connect(sessions_max=3) as client:
+        async with client.ticks(*many[:12]) as stream:
+            in_order(await all_of(stream, many[:12]))
+            assert wire_now(venue) == 3
+            assert session_names(client) == ["link-2", "link-3"]
+            with pytest.raises(RequestError, match="sessions_max"):
+                await client.ticks(many[12])
+            async with client.ticks(many[11], many[0]) as again:  # read already: needs no room
+                await all_of(again, (many[11], many[0]))
+                assert wire_now(venue) == 3
+        await until(lambda: wire_now(venue) == 1, 4 * SESSION_IDLE)
+        assert session_names(client) == []
+        async with client.ticks(*many[:5]) as stream:
+            await all_of(stream, many[:5])
+            assert session_names(client) == ["link-4"]
+
+
+async def test_additional_sessions_do_not_trade_and_tell_nothing_twice(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=2) as client, client.ticks(*many[:8]) as stream:
+        await all_of(stream, many[:8])
+        balance = client.balance
+        result = await client.trade(ASSET, "call", 10, duration=10)
+        await until(lambda: client.balance == balance + result.profit)
+        assert set(orders_at(venue).values()) == {1}
+        assert client.statistics().events_sent["openOrder"] == 1
+
+
+async def test_each_session_bridges_its_own_gaps(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=2) as client, client.ticks(*many[:8]) as stream:
+        seen = await all_of(stream, many[:8])
+        reconnects = client.statistics().reconnects
+        hurt(venue, FaultKind.RESTART, delay_ms=1_000)
+        await until(lambda: client.statistics().reconnects == reconnects + 2)
+        await until(lambda: wire_now(venue) == 2)
+        seen += await all_of(stream, many[:8])
+        seen += await all_of(stream, many[:8])
+        in_order(seen)
+        assert not any(isinstance(item, Gap) for item in seen)
+
+
+async def test_a_crash_in_one_session_is_that_sessions_business(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=2) as client, client.ticks(*many[:8]) as stream:
+        await all_of(stream, many[:8])
+        epoch = client.epoch
+        for actor in ("connection", "router", "pinger"):
+            if actor == "pinger":
+                client.supervisor.supervisor(f"{SESSIONS}/link-2").crash_child(
+                    "pinger", RuntimeError("drill")
+                )
+            else:
+                crash(client, f"{SESSIONS}/link-2/{actor}")
+            await trio.sleep(5)
+            in_order(await all_of(stream, many[:8]))
+        assert client.epoch == epoch
+        assert client.phase is LinkPhase.READY
+        assert wire_now(venue) == 2
+
+
+async def test_a_session_that_cannot_be_had_fails_the_stream_and_nothing_else(
+    autojump_clock, connect, venue, many
+):
+    async with connect(sessions_max=2) as client, client.ticks(*many[:4]) as stream:
+        await all_of(stream, many[:4])
+        hurt(venue, FaultKind.REJECT_AUTH, count=1)
+        with pytest.raises(RequestError, match="no further session") as caught:
+            await client.ticks(many[4])
+        assert caught.value.__cause__ is not None
+        await all_of(stream, many[:4])
+        async with client.ticks(many[4]) as other:  # and it can be tried again
+            await all_of(other, many[4:5])
+
+
+async def test_pause_and_resume_are_for_all_sessions(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=2) as client, client.ticks(*many[:8]) as stream:
+        await all_of(stream, many[:8])
+        await client.pause()
+        await until(lambda: wire_now(venue) == 0, 5)
+        await trio.sleep(60)
+        assert wire_now(venue) == 0
+        await client.resume()
+        await all_of(stream, many[:8])
+        assert wire_now(venue) == 2
+
+
+async def test_the_counters_add_up_over_sessions_present_and_past(autojump_clock, connect, venue, many):
+    """P10."""
+    others = venue.stats()["ps_received"]
+    async with connect(sessions_max=3) as client:
+        async with client.ticks(*many[:12]) as stream:
+            await all_of(stream, many[:12])
+            during = client.statistics()
+        await until(lambda: wire_now(venue) == 1, 4 * SESSION_IDLE)
+        await trio.sleep(1)
+        after, seen = client.statistics(), venue.stats()
+        assert after.connections == during.connections == 3
+        assert after.events_sent["auth"] == 3
+        assert after.ticks_delivered >= during.ticks_delivered > 0
+        assert after.events_sent["ps"] == seen["ps_received"] - others
+        assert client.wire_counters().messages_sent == after.messages_sent
+
+
+async def test_closing_closes_all_sessions_also_while_one_is_being_opened(
+    autojump_clock, connect, venue, many
+):
+    """P6."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    with pytest.raises((ClientClosed, RequestError, ExceptionGroup)):
+        async with connect(sessions_max=3) as client, trio.open_nursery() as nursery:
+            stream = await client.ticks(*many[:8])
+            await all_of(stream, many[:8])
+            hurt(venue, FaultKind.RESTART, delay_ms=20_000)
+
+            async def more() -> None:
+                await client.ticks(*many[8:12])
+
+            nursery.start_soon(more)
+            await trio.sleep(0.5)
+            raise ClientClosed("enough")
+    await trio.sleep(5)
+    assert wire_now(venue) == 0
+    assert trio.lowlevel.current_statistics().tasks_living <= tasks
+
+
+async def test_streams_that_come_and_go_leave_no_session_behind(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=3) as client:
+        for start in range(0, 10, 2):
+            stream = await client.ticks(*many[start : start + 3])
+            other = await client.ticks(*many[: start + 1])
+            with trio.move_on_after(0.3):
+                await stream.receive()
+            await stream.aclose()
+            await other.aclose()
+        await until(lambda: wire_now(venue) == 1, 4 * SESSION_IDLE)
+
+
+def test_room_is_counted_by_who_still_reads():
+    first = RouterState()
+    pool = SessionPool(None, LinkState(), first, None, 2)
+    assert pool.room(None) == first.feeds.limit
