@@ -42,8 +42,8 @@ class FreshSsid:
         """Get another SSID; from then on `ssid` is that. Waits for the callback; cancelling cancels it.
 
         Raises:
-            AuthError: ``rejection`` itself where nobody is to be asked (any more); another one, with its cause, where the
-                callback failed, took too long, or returned something that cannot be used.
+            AuthError: ``rejection`` itself where nobody is to be asked (any more); another one, with its cause, where
+                the callback failed, took too long, or returned something that cannot be used.
         """
         if self._provider is None or self._left <= 0:
             raise rejection

@@ -94,7 +94,7 @@ class Resync(msgspec.Struct, frozen=True, gc=False):
 
 
 class StreamsStale(msgspec.Struct, frozen=True, gc=False):
-    """These assets are silent though they may be traded (none: all flow again). ``epoch``: of the link they came over."""
+    """These assets are silent though they may be traded (none: all flow again). ``epoch``: of the link they came by."""
 
     assets: tuple[str, ...]
     epoch: int

@@ -1,8 +1,9 @@
 """The seven phases of a link, and the table of which may follow which: the connection's state machine, as data.
 
-``disconnected`` is before the first attempt, and while paused. An attempt is ``connecting`` until Socket.IO is open, then
-``authenticating``, then ``ready``. ``degraded`` is ready with a stream that has gone silent: requests and orders are sent
-all the same. ``reconnecting`` is the time between two attempts of a link that has been up. ``closed`` is for good.
+``disconnected`` is before the first attempt, and while paused. An attempt is ``connecting`` until Socket.IO is open,
+then ``authenticating``, then ``ready``. ``degraded`` is ready with a stream that has gone silent: requests and orders
+are sent all the same. ``reconnecting`` is the time between two attempts of a link that has been up. ``closed`` is for
+good.
 """
 
 from __future__ import annotations

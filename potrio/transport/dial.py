@@ -10,8 +10,9 @@ the caller bounds all stages together and may name the one under way, of which `
             scope.deadline = math.inf  # connected: the block goes on without a deadline
 
 Certificates and host names are always verified, unless a caller hands in an `ssl.SSLContext` that says otherwise.
-Redirects are not followed, proxies of the environment are not used, compression is not offered. Through a proxy that was
-named, dns and tcp lead to the proxy: they are parts of the stage "proxy", and the venue's name is the proxy's to look up.
+Redirects are not followed, proxies of the environment are not used, compression is not offered. Through a proxy that
+was named, dns and tcp lead to the proxy: they are parts of the stage "proxy", and the venue's name is the proxy's to
+look up.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import pytest
 from potrio.actors.fresh_ssid import FreshSsid
 from potrio.actors.link_settings import LinkSettings
 from potrio.protocol.ssid import parse_ssid
-from potrio.secrets import Secret
 from potrio.seam import REAL
+from potrio.secrets import Secret
 
 OLD, NEW = (
     parse_ssid(

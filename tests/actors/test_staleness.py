@@ -1,4 +1,4 @@
-"""Silent streams: found within their patience, asked for again once, then the link goes; closed markets are no silence."""
+"""Silent streams: found within their patience, asked for again once, then the link goes; closed markets are quiet."""
 
 from __future__ import annotations
 
