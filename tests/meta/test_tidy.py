@@ -71,6 +71,7 @@ ALLOWED: dict[tuple[str, str], str] = {
         "potrio/actors/connection.py",
         "trio.open_nursery",
     ): "an actor's own reader and writer, inside its own scope",
+    ("potrio/actors/wire.py", "trio.open_nursery"): "reader and writer of one connection end together",
     ("potrio/cli/interrupt.py", "trio.open_nursery"): "a program's own: the command and its signals",
     ("potrio/cli/story.py", "trio.open_nursery"): "a program of the user's kind: three orders at once",
     ("potrio/transport/trio_ws.py", "trio.open_nursery"): "trio-websocket wants one for its reader",
