@@ -18,9 +18,12 @@ from potrio.actors.link import (
     LinkState,
     LinkUp,
     NotSent,
+    Pause,
     Resync,
+    StreamsStale,
     SubmitOrder,
     Transmit,
+    Unpause,
     Written,
 )
 from potrio.actors.link_settings import LinkSettings
@@ -261,6 +264,34 @@ async def test_no_link_is_believed_in_while_its_actor_is_gone(autojump_clock):
         desk.sup.ref(CONNECTION).tell(object())
         await settle()
         assert not desk.link.ready
+
+
+async def test_silent_streams_degrade_the_link_which_still_sends(autojump_clock):
+    async with at_work(Desk(serve)) as desk:
+        await desk.tell(StreamsStale(("EURUSD_otc",), epoch=0))
+        assert desk.link.phase is LinkPhase.READY, "news of another link"
+        await desk.tell(StreamsStale(("EURUSD_otc",), epoch=1))
+        assert desk.link.phase is LinkPhase.DEGRADED
+        await desk.tell(order(), Transmit(Ps()))
+        await trio.sleep(0.1)
+        assert desk.venue.visits[0].events == ["openOrder", "ps"]
+        await desk.tell(StreamsStale((), epoch=1))
+        assert desk.link.phase is LinkPhase.READY
+
+
+async def test_paused_it_stays_disconnected_and_gives_orders_back_with_the_reason(autojump_clock):
+    async with at_work(Desk(serve)) as desk:
+        await desk.tell(Pause(), Pause())
+        await trio.sleep(100)
+        assert (desk.link.phase, len(desk.venue.attempts)) == (LinkPhase.DISCONNECTED, 1)
+        assert desk.venue.visits[0].raw[-1] == "41"
+        await desk.tell(order())
+        assert desk.booked == [NotSent("r1", "paused")]
+        await crash(desk.sup, CONNECTION)
+        assert desk.link.phase is LinkPhase.DISCONNECTED
+        await desk.tell(Unpause())
+        await desk.link.wait_ready()
+        assert desk.links()[:2] == [("LinkUp", 1), ("LinkLost", 1)]
 
 
 # --- what leaves -----------------------------------------------------------------------------------------------------
