@@ -1,4 +1,4 @@
-"""Writes the code map of ARCHITECTURE.md from the captions of the files; with ``--check`` it only compares."""
+"""Writes docs/code-map.md from the captions of the files; with ``--check`` it only compares."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "ARCHITECTURE.md"
+PAGE = ROOT / "docs" / "code-map.md"
 BEGIN = "<!-- the map: written by `make fix` from the first line of each file -->"
 END = "<!-- end of the map -->"
 
@@ -36,7 +36,7 @@ def written(text: str) -> str:
     """The page with its map brought up to date."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    code_map = "\n".join(lines(ROOT / "potrio"))
+    code_map = "\n".join([*lines(ROOT / "potrio"), *lines(ROOT / "loadsim")])
     return f"{before}{BEGIN}\n\n{code_map}\n{END}{after}"
 
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     current = written(text)
     if "--check" in arguments:
         if text != current:
-            sys.stderr.write("the code map of ARCHITECTURE.md is not up to date: run `make fix`\n")
+            sys.stderr.write("docs/code-map.md is not up to date: run `make fix`\n")
         return int(text != current)
     PAGE.write_text(current, "utf-8")
     return 0
