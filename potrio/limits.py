@@ -268,6 +268,9 @@ VENUE_PER_HOST_MAX: Final = 50
 VENUE_UNAUTHENTICATED_MAX: Final = 100
 """Streams of one address, and streams that have not logged in, this machine excepted: swarms come from it."""
 
+SHARD_REPORTS_WAITING_MAX: Final = 100_000
+"""Reports of a load run that wait for the controller, one a second and shard: hours of a hundred shards."""
+
 VENUE_OUTBOUND_MESSAGES_MAX: Final = 1024
 VENUE_OUTBOUND_BYTES_MAX: Final = 1024 * 1024
 """What waits for one slow reader; past it the venue closes that connection with 1013. The longest burst of an honest

@@ -20,7 +20,7 @@ from typing import Final
 
 from potrio.secrets import Secret, redact
 
-__all__ = ["FIELDS", "LEVELS", "ROOT", "RedactingFilter", "potrio_logger", "redacting", "talking"]
+__all__ = ["FIELDS", "LEVELS", "ROOT", "RedactingFilter", "potrio_logger", "redacting", "shown", "talking"]
 
 ROOT: Final = logging.getLogger("potrio")
 ROOT.addHandler(logging.NullHandler())  # where nobody listens, nothing is said

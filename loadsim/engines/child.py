@@ -1,8 +1,8 @@
-"""The host of a shard in a process of its own: spec on standard input, reports on standard output, the end of input
-means stop.
+"""The host of a shard in a process of its own: spec on standard input, reports on standard output.
 
-It outlives nothing: where its input ends, it ends at once; where nobody takes its reports for ten seconds, too. A
-shard that would begin too late after its start instant sends nothing to the venue (``loadsim.md`` 2.3, rules 0, 2, 10).
+The end of its input means stop. It outlives nothing: where its input ends, it ends at once; where nobody takes its
+reports for ten seconds, too. A shard that would begin too late after its start instant sends nothing to the venue
+(``loadsim.md`` 2.3, rules 0, 2, 10).
 """
 
 from __future__ import annotations

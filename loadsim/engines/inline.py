@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ from loadsim.engines.scope import open_tasks
 from loadsim.metrics.delta import Delta
 from loadsim.swarm.spec import LATE_MAX_S, ShardSpec
 from potrio.errors import PotrioError
+from potrio.limits import SHARD_REPORTS_WAITING_MAX
 from potrio.seam import REAL, Seam
 
 __all__ = ["InlineEngine", "open_inline_engine"]
@@ -59,8 +59,7 @@ class InlineEngine:
         self._run_shard = run_shard
         self._nursery = nursery
         self._seam = seam
-        # Unbounded: a report comes once a second and shard, and who reads them is the controller in the same process.
-        self._out, self._reports = trio.open_memory_channel[Delta](math.inf)
+        self._out, self._reports = trio.open_memory_channel[Delta](SHARD_REPORTS_WAITING_MAX)
         self._links: dict[int, InlineLink] = {}
         self._scopes: dict[int, trio.CancelScope] = {}
         self._outcomes: dict[int, Outcome] = {}

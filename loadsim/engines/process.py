@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from loadsim.metrics.delta import Delta
 from loadsim.plan.parse import plan_digest
 from loadsim.swarm.spec import ShardSpec
 from potrio.errors import PotrioError
+from potrio.limits import SHARD_REPORTS_WAITING_MAX
 
 __all__ = ["COMMAND", "ProcessEngine", "check_hello", "open_process_engine"]
 
@@ -87,8 +87,7 @@ class ProcessEngine:
     def __init__(self, nursery: trio.Nursery, command: Sequence[str], shards: dict[int, Shard]) -> None:
         self._nursery = nursery
         self._command = list(command)
-        # Unbounded: a report comes once a second and shard.
-        self._out, self._reports = trio.open_memory_channel[Delta](math.inf)
+        self._out, self._reports = trio.open_memory_channel[Delta](SHARD_REPORTS_WAITING_MAX)
         self._shards = shards
         self._watchdog = Watchdog()
         self._ended = trio.Event()

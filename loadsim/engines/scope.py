@@ -1,4 +1,4 @@
-"""A nursery around a block of the caller's: its tasks end with the block, and the caller's exception leaves as it is."""
+"""A nursery around a block of the caller: its tasks end with the block, and the caller's exception leaves as it is."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
         counters: totals since the last report, by name (``ticks``, ``omitted``, ``bytes_in`` …).
         gauges: values as they are now (``clients``, ``cpu_pct``, ``rss_mb`` …).
         errors: kinds of error since the last report.
+        accounts: in the last report: what clients that traded know for certain of their balance, in cents by user.
         last: the shard has nothing more to say after this one.
     """
 
@@ -38,6 +39,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int] = {}
     gauges: dict[str, float] = {}
     errors: list[ErrorSample] = []
+    accounts: dict[str, int] = {}
     last: bool = False
 
     def encode(self) -> bytes:

@@ -14,7 +14,7 @@ from loadsim.metrics.delta import Delta
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.series import ErrorSample, Series, SeriesKey, key_of
 
-__all__ = ["Merged", "Row", "ShardView"]
+__all__ = ["ACTION", "Merged", "Row", "ShardView"]
 
 WINDOW_MAX_S = 600.0
 """Reports are kept one by one for so long, for thresholds over a window; older ones are in the totals only."""
@@ -63,6 +63,7 @@ class Merged:
         self.counters: Counter[str] = Counter()
         self.errors: dict[tuple[str, str], ErrorSample] = {}
         self.shards: dict[int, ShardView] = {}
+        self.accounts: dict[str, int] = {}
         self.duplicates = 0
         self._seen: dict[tuple[int, int], set[int]] = {}
         self._recent: deque[Delta] = deque()
@@ -82,6 +83,7 @@ class Merged:
         for key, series in fresh:
             self.series.setdefault(key, Series()).merge(series)
         self.counters.update(delta.counters)
+        self.accounts.update(delta.accounts)
         for error in delta.errors:
             known = self.errors.get((error.kind, error.where))
             self.errors[error.kind, error.where] = error if known is None else known.merged(error)

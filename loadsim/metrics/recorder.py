@@ -15,6 +15,7 @@ from loadsim.metrics.series import ErrorSample, Series, SeriesKey, key_of
 __all__ = ["Recorder"]
 
 NO_TAGS: Mapping[str, str] = {}
+NO_ACCOUNTS: Mapping[str, int] = {}
 ERROR_KINDS_MAX = 200
 """Kinds of error that are told apart in one report; further ones are counted as ``other``."""
 
@@ -90,7 +91,9 @@ class Recorder:
         known = self._errors.get(key)
         self._errors[key] = fresh if known is None else known.merged(fresh)
 
-    def take_delta(self, t_s: float, *, last: bool = False) -> Delta:
+    def take_delta(
+        self, t_s: float, *, last: bool = False, accounts: Mapping[str, int] = NO_ACCOUNTS
+    ) -> Delta:
         """Everything since the last call; counters and histograms begin again at nothing, gauges stay."""
         delta = Delta(
             run=self._run,
@@ -102,6 +105,7 @@ class Recorder:
             counters=dict(self._counters),
             gauges=dict(self._gauges),
             errors=list(self._errors.values()),
+            accounts=dict(accounts),
             last=last,
         )
         self._seq += 1

@@ -17,7 +17,7 @@ from potrio.cli.show import cents, table, to_json
 from potrio.cli.target import Target, target_options
 from potrio.client.client import Client, open_client
 
-__all__ = ["assets", "balance", "candles", "ticks"]
+__all__ = ["assets", "balance", "candles", "json_option", "ticks", "with_client"]
 
 T = TypeVar("T")
 

@@ -16,7 +16,16 @@ from potrio.protocol.frames import Message
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret, redact
 
-__all__ = ["FORMAT", "Frame", "Header", "Recording", "frame_line", "read_recording", "safe_message"]
+__all__ = [
+    "FORMAT",
+    "Direction",
+    "Frame",
+    "Header",
+    "Recording",
+    "frame_line",
+    "read_recording",
+    "safe_message",
+]
 
 FORMAT: Final = 1
 AUTH: Final = re.compile(r'42(?:/[^,]*,)?[0-9]*\[\s*"auth"')

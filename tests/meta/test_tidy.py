@@ -83,6 +83,12 @@ ALLOWED: dict[tuple[str, str], str] = {
         "loadsim/venue/connection.py",
         "trio.open_nursery",
     ): "reader and writer of one connection; it ends with them",
+    (
+        "loadsim/engines/child.py",
+        "trio.open_nursery",
+    ): "a process of its own: the shard, its ears and its mouth",
+    ("loadsim/engines/scope.py", "trio.open_nursery"): "the controller of a run: its engine's tasks",
+    ("loadsim/report/html.py", "read_bytes"): "a file of the package, compared with its digest",
     ("loadsim/venue/replay.py", "trio.open_nursery"): "a listener beside the player of one connection",
     ("loadsim/venue/server.py", "trio.open_nursery"): "the venue's own: accept, market, deals",
 }
