@@ -42,7 +42,6 @@ FAULTS = (
     "reorder_replies",
     "reject_auth",
     "garbage",
-    "clock_skew",
 )
 """What can go wrong, on the link or at the venue; ``loadsim/swarm/faults.py`` says what each does."""
 

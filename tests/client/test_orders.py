@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from potrio.actors.book import Book
 from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.order_handle import OrderView
 from potrio.client.orders import as_amount, as_side, check_order
 from potrio.errors import OrderDenied
 from potrio.limits import CONCURRENT_ORDERS_MAX, MONEY_MAX, SYMBOL_CHARS_MAX
@@ -160,7 +161,7 @@ def test_the_venues_limit_of_orders_at_once_counts_those_that_may_be_open():
         check(book=book)
     assert check(book=book, request_id="r3"), "asking for an order's handle again is not another order"
     book.orders["r0"].deny("expired")
-    book.show(book.orders["r0"], False)
+    book.show(book.orders["r0"], OrderView(state=OrderState.DENIED, cause="expired"))
     assert book.handles["r0"].state is OrderState.DENIED
     assert check(book=book)
 
