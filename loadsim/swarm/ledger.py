@@ -32,6 +32,7 @@ from potrio.protocol.messages.trading import (
     ClosedDeals,
     Deal,
     DealsClosed,
+    OpenedDeals,
     OpenOrder,
     OrderFailed,
     OrderOpened,
@@ -39,7 +40,7 @@ from potrio.protocol.messages.trading import (
 )
 from potrio.protocol.timeframes import parse_timeframe
 
-__all__ = ["ASSET", "Ledger", "Pending"]
+__all__ = ["AMOUNT", "ASSET", "DURATION_S", "EVENTS", "PERIOD_S", "Ledger", "Pending", "event_of"]
 
 ASSET = "EURUSD_otc"
 """Where a plan names none."""
@@ -51,7 +52,7 @@ EVENTS = {
     "open_order": "openOrder",
     "candles": "loadHistoryPeriod",
     "subscribe": "changeSymbol",
-    "unsubscribe": "unsubfor",
+    "unsubscribe": "unSubscribeSymbol",
     "balance": "getBalance",
     "ping": "ps",
 }
@@ -98,8 +99,10 @@ class Ledger:
         "_stamp",
         "balance",
         "doubtful",
+        "earned",
         "orders",
         "pending",
+        "start",
         "streams",
         "traded",
         "uid",
@@ -119,9 +122,12 @@ class Ledger:
         self.orders: dict[str, Order] = {}
         self.streams: tuple[str, ...] = ()
         self.balance: Decimal | None = None
+        self.start: Decimal | None = None
+        """The balance it was told of first, before it traded: what its own sums begin with."""
+        self.earned = Decimal(0)
         self.traded = False
         self.doubtful = False
-        """An order's fate was lost with a connection: the balance is the venue's word, not ours to predict."""
+        """An order's fate is not known, or there are deals of somebody else: the balance cannot be predicted."""
         self._lane: Lane = lane
         self._recorder = recorder
         self._new_id = new_id
@@ -209,12 +215,16 @@ class Ledger:
             case DealsClosed(deals=deals) | ClosedDeals(deals=deals):
                 for deal in deals:
                     self._settled(deal, now_s)
+            case OpenedDeals(deals=deals):
+                self.doubtful = self.doubtful or any(deal.id not in self.orders for deal in deals)
             case HistoryPeriod(index=index):
                 self._answered(("candles", index), now_s)
             case History(asset=asset):
                 self._answered(("subscribe", asset), now_s)
             case Balance(balance=balance):
                 self.balance = balance
+                if self.start is None and not self.traded:
+                    self.start = balance
                 self._answered(("balance", None), now_s)
             case _:
                 pass
@@ -252,6 +262,7 @@ class Ledger:
         recorder.count("settled")
         recorder.count(f"settled.{deal.outcome.value}")
         recorder.count("earned_cents", int(deal.profit * 100))
+        self.earned += deal.profit
         recorder.action(
             "settle",
             {"lane": self._lane},
@@ -303,10 +314,10 @@ class Ledger:
 
     @property
     def certain_cents(self) -> int | None:
-        """Its balance in cents, where it traded and knows it for certain."""
-        if not self.traded or self.doubtful or self.orders or self.balance is None:
+        """Its balance in cents by its own sums, where it traded and knows the fate of every order."""
+        if not self.traded or self.doubtful or self.pending or self.orders or self.start is None:
             return None
-        return int(self.balance * 100)
+        return int((self.start + self.earned) * 100)
 
 
 def event_of(message: Message) -> tuple[str, bytes | None]:
