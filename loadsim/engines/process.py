@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import subprocess
 import sys
@@ -28,6 +29,9 @@ COMMAND = (sys.executable, "-m", "loadsim", "shard")
 HELLO_TIMEOUT_S = 30.0
 KILL_AFTER_S = 1.0
 """A process whose input has ended has so long to end by itself."""
+
+PIPE_BYTES = 4096
+"""What a shard can say to a reader that is frozen, before it notices: a report or two."""
 
 STDERR_KEPT = 2000
 READ_MAX = 65_536
@@ -116,6 +120,7 @@ class ProcessEngine:
         except OSError as error:
             raise EngineError(f"cannot start {self._command[0]}: {error.strerror}") from None
         shard.process = process
+        narrow(process)
         self._watchdog.heard(shard.spec.shard, trio.current_time())
         self._nursery.start_soon(self._drain, shard, process)
         self._nursery.start_soon(self._read, shard, process)
@@ -228,6 +233,13 @@ class ProcessEngine:
         if self._shards:
             await self._ended.wait()
         return {number: shard.outcome for number, shard in self._shards.items() if shard.outcome is not None}
+
+
+def narrow(process: trio.Process) -> None:
+    """Give a shard's reports the smallest pipe there is, where the system lets us choose."""
+    assert isinstance(process.stdout, trio.lowlevel.FdStream)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def check_hello(hello: Hello, spec: ShardSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -135,6 +136,13 @@ async def test_a_shard_ends_with_its_controller(command):
         await engine.close()
 
     assert trio.current_time() - started < 5
+
+
+async def test_a_shard_notices_soon_that_its_reader_is_frozen(command):
+    """It ends when it could not write for ten seconds: a pipe with room for minutes of reports would hide that."""
+    async with open_process_engine(command) as engine:
+        await engine.start([spec_of("deaf")])
+        assert fcntl.fcntl(engine._shards[0].process.stdout.fileno(), fcntl.F_GETPIPE_SZ) == 4096
 
 
 async def test_a_command_that_is_not_there():
