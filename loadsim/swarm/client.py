@@ -144,6 +144,14 @@ class MuxClient(LineOwner):
         self._line.send(self._lean.send_event(name, payload))
         self._host.sent += 1
 
+    def pause(self, silent: bool) -> None:
+        """Stop reading, or go on: the link of one client fails, and the venue cannot know."""
+        if self._line is not None and not self._line.is_closed:
+            if silent:
+                self._line.pause()
+            else:
+                self._line.resume()
+
     def close(self) -> None:
         """End it, without telling the owner. It can be started again (`MuxClients.start`)."""
         if self.phase is not MuxPhase.CLOSED:

@@ -40,7 +40,7 @@ from potrio.protocol.messages.trading import (
 )
 from potrio.protocol.timeframes import parse_timeframe
 
-__all__ = ["AMOUNT", "ASSET", "DURATION_S", "EVENTS", "PERIOD_S", "Ledger", "Pending", "event_of"]
+__all__ = ["AMOUNT", "ASSET", "DURATION_S", "EVENTS", "PERIOD_S", "Ledger", "Order", "Pending", "event_of"]
 
 ASSET = "EURUSD_otc"
 """Where a plan names none."""

@@ -1,4 +1,4 @@
-"""Who may be put under load, and how much of it: this machine, or a host of an allow-list; never a public venue (P14)."""
+"""Who may be put under load, and how much (P14): this machine, or a host of an allow-list; never a public venue."""
 
 from __future__ import annotations
 
