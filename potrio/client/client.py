@@ -87,7 +87,7 @@ async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, Non
             opened_journal(
                 config, parsed, shared.book
             ) as shared.journal,  # closed last: the tree writes to the end
-            open_supervisor(client_tree(settings, shared)) as running,
+            open_supervisor(client_tree(settings, shared), seam=config.seam) as running,
         ):
             running.observe(partial(report_crash, running))
             await shared.link.wait_ready()
