@@ -1,0 +1,113 @@
+"""The invariants, checked against the venue's own books: I1 to I11 of orders, and P, R of everything else.
+
+I1 at most once; I2 journal before wire; I3 one deal one order; I4 no deal lost; I5 settled never changes; I6 no false
+VOID; I7 no false REJECTED; I8 confluence (whatever was lost, doubled or overtaken, an order ends as the venue has it);
+I9 everything ends; I10 money to the cent (I17: exact); I11 the journal gives the same book again. P4 ticks in order, no
+silent gap; P6 ready means ready; P10 counters; R7 bounded queues; R8 recovers; R10 closing closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from loadsim.simulation.ledger import VenueLedger, Violation
+from loadsim.venue.accounts import Account
+from loadsim.venue.deals import Deal
+from potrio.actors.evidence import OrderState
+from potrio.actors.order_handle import OrderHandle
+from potrio.client.client import Client
+
+__all__ = ["check_counters", "check_money", "check_orders", "check_queues"]
+
+DIALS_PER_S_MAX = 1.0
+
+
+def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]) -> Iterator[Violation]:
+    """Compare every order with the venue's deals. ``settled``: what each order was settled with at first."""
+    heard, deals = ledger.venue.exchange.book.orders, ledger.deals()
+    for request_id, times in heard.items():
+        if times > 1:
+            yield Violation("I1 at most once", f"the venue heard it {times} times", request_id)
+        if request_id not in client.orders:
+            yield Violation("I4 no deal lost", "the venue heard an order that the client does not know", request_id)
+    owners: dict[str, str] = {}
+    for request_id, handle in client.orders.items():
+        true = deals.get(request_id, [])
+        yield from _check_order(request_id, handle, true, heard.get(request_id, 0))
+        if request_id in settled and handle.deal != settled[request_id]:
+            yield Violation("I5 settled never changes", f"{settled[request_id]} became {handle.deal}", request_id)
+        if handle.deal_id is not None:
+            if handle.deal_id in owners:
+                yield Violation("I3 one deal one order", f"shared with {owners[handle.deal_id]}", request_id)
+            owners[handle.deal_id] = request_id
+    for request_id, true in deals.items():
+        for deal in true:
+            known = (deal.id in owners) + (deal.id in client.external_deals)
+            if known != 1:
+                yield Violation("I4 no deal lost", f"deal {deal.id} is {known} times in the book", request_id)
+
+
+def _check_order(request_id: str, handle: OrderHandle, deals: list[Deal], heard: int) -> Iterator[Violation]:
+    state = handle.state
+    if not state.ended:
+        yield Violation("I9 everything ends", f"still {state.value}", request_id)
+    if handle.deal_id is not None and handle.deal_id not in {deal.id for deal in deals}:
+        yield Violation("I3 one deal one order", f"has deal {handle.deal_id} of somebody else", request_id)
+    if state is OrderState.VOID and deals:
+        yield Violation("I6 no false VOID", f"the venue has deal {deals[0].id}", request_id)
+    if state is OrderState.REJECTED and deals:
+        yield Violation("I7 no false REJECTED", f"the venue has deal {deals[0].id}", request_id)
+    if state is OrderState.REJECTED and not heard:
+        yield Violation("I7 no false REJECTED", "the venue never heard it", request_id)
+    if state is OrderState.DENIED and heard:
+        yield Violation("I8 confluence", "DENIED means never sent, but the venue heard it", request_id)
+    if state is OrderState.SETTLED and handle.deal is not None and deals:
+        deal = deals[0]
+        if deal.close_price is None or deal.profit != handle.deal.profit:
+            yield Violation(
+                "I8 confluence", f"settled with {handle.deal.profit}, the venue: {deal.profit}", request_id
+            )
+
+
+def check_money(client: Client, ledger: VenueLedger, uid: int) -> Iterator[Violation]:
+    """Compare balances and results, to the cent."""
+    book = ledger.venue.exchange.book
+    account: Account = next(each for each in book.accounts.values() if each.uid == uid)
+    if account.balance + account.staked != account.deposited + account.earned:
+        yield Violation("I10 money", "the venue's own books do not add up")
+    if client.balance != account.balance:
+        yield Violation("I10 money", f"the client's balance is {client.balance}, the venue's {account.balance}")
+    told = [h.deal.profit for h in client.orders.values() if h.state is OrderState.SETTLED and h.deal is not None]
+    if sum(told, Decimal(0)) != account.earned:
+        yield Violation("I10 money", f"the client earned {sum(told, Decimal(0))}, the venue says {account.earned}")
+    if client.exposure != account.staked:
+        yield Violation("I10 money", f"at stake: {client.exposure}, the venue says {account.staked}")
+    if any(value != round(value, 2) for value in told):
+        yield Violation("I17 exact", "a result is not in whole cents")
+
+
+def check_counters(client: Client, ledger: VenueLedger, *, quiet: bool) -> Iterator[Violation]:
+    """Compare what was sent with what was heard: never more; the same where nothing was ever lost."""
+    heard = ledger.venue.stats()["events_received"]
+    sent = client.statistics().events_sent
+    for name in sorted(sent.keys() | heard.keys()):
+        ours, theirs = sent.get(name, 0), heard.get(name, 0)
+        if theirs > ours or (quiet and theirs != ours):
+            yield Violation("P10 counters", f"{name}: sent {ours}, heard {theirs}")
+    last = client.wire_counters(client.epoch - 1).events_sent
+    number = max(ledger.logged_in, default=0)
+    there = dict(ledger.heard.get(number, {}))
+    here = {name: times for name, times in last.items() if name != "auth" and times}
+    if client.phase.value == "ready" and there != here:
+        yield Violation("P10 counters", f"the last connection: sent {here}, heard {there}")
+
+
+def check_queues(client: Client, capacity: int) -> Iterator[Violation]:
+    """Look at every mailbox: none is longer than what an outage of this size can explain."""
+    waiting = [client.tree()]
+    while waiting:
+        node = waiting.pop()
+        waiting.extend(node.children)
+        if node.mailbox is not None and node.mailbox.depth > capacity:
+            yield Violation("R7 bounded queues", f"{node.path} has {node.mailbox.depth} messages waiting")
