@@ -18,6 +18,7 @@ import click
 import msgspec
 import trio
 
+from loadsim.commands.workers import workers
 from loadsim.conformance import Suite, serve_conformance
 from loadsim.venue.config import VenueConfig, read_config
 from loadsim.venue.replay import serve_replay
@@ -31,6 +32,9 @@ __all__ = ["cli", "main"]
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Servers and swarms for testing clients. Everything stays on this machine unless you say otherwise."""
+
+
+cli.add_command(workers)
 
 
 @cli.command()

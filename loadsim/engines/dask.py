@@ -228,6 +228,8 @@ class DaskEngine:
                 case Report(delta=delta):
                     self._forward(shard, delta)
                 case Bye(outcome=outcome):
+                    if outcome.state == "stopped" and self._stopping:  # by the word, or by being taken back
+                        outcome = msgspec.structs.replace(outcome, reason=self._stopping)
                     self._end(shard, outcome)
         except PotrioError as error:  # what it says is no line of ours: it is not to be believed any more
             self._end(shard, Outcome("lost", str(error)))

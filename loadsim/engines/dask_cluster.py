@@ -18,6 +18,7 @@ import msgspec
 import trio
 
 from loadsim.engines.base import EngineError
+from loadsim.engines.dask_task import ignore_interrupts
 from potrio.errors import ConfigError
 
 __all__ = ["SETTINGS", "Cluster", "Tls", "attempt", "check_address", "in_thread", "open_cluster"]
@@ -155,6 +156,8 @@ class Opening:
                         timeout=CONNECT_TIMEOUT_S,
                         set_as_default=False,
                     )
+                    if self._cluster.local is not None:
+                        self._cluster.client.run(ignore_interrupts)
             except (OSError, RuntimeError, ValueError) as error:
                 words = " ".join(str(error).split())
                 raise EngineError(f"no scheduler at {self._address or '127.0.0.1'}: {words}") from None

@@ -6,6 +6,7 @@ or the worker is gone (``loadsim.md`` 2.3, rules 0 and 4). Nothing here is sent 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,16 @@ from loadsim.engines.wire import Bye, Hello, Line, Report
 from loadsim.swarm.spec import ShardSpec
 from potrio.seam import REAL, Seam
 
-__all__ = ["Greeting", "Said", "greet", "read_clock", "stop_shard", "supervise_shard", "unwanted"]
+__all__ = [
+    "Greeting",
+    "Said",
+    "greet",
+    "ignore_interrupts",
+    "read_clock",
+    "stop_shard",
+    "supervise_shard",
+    "unwanted",
+]
 
 LOOK_EVERY_S = 0.1
 CLOSE_WITHIN_S = 1.0
@@ -57,6 +67,14 @@ def greet(spec: bytes) -> bytes:
 def read_clock() -> float:
     """This worker's wall clock. Runs in the worker's event loop."""
     return REAL.wall()
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the controller, which is in the same group of processes and ends its shards in good order.
+
+    For workers of our own cluster; their shards inherit it. Runs in the worker's event loop, on its main thread.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def stop_shard(key: str, reason: str, grace_s: float) -> bool:

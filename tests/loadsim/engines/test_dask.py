@@ -121,7 +121,7 @@ async def test_who_does_not_hear_is_cut_off_after_the_grace(place, mark):
         await engine.stop("enough", 0.3)
         outcomes = await engine.close()
 
-    assert outcomes[0].state == "stopped"
+    assert (outcomes[0].state, outcomes[0].reason) == ("stopped", "enough")
     await gone(mark)
 
 
@@ -413,6 +413,8 @@ async def test_a_cluster_of_our_own_over_tls_with_a_frozen_worker(tls, mark, mon
         await engine.start(specs("deaf", "orderly"))
         assert engine._cluster.local.scheduler_address.startswith("tls://127.0.0.1:")
         n.start_soon(collect, engine, [])
+        for pid in (engine._shards[1].worker_pid, *running(mark)):
+            os.kill(pid, signal.SIGINT)  # Ctrl-C, which a terminal sends to all of us, is for the controller
         os.kill(engine._shards[0].worker_pid, signal.SIGSTOP)
         await until(lambda: engine.stalled == [0])
         assert engine._shards[0].outcome is None
