@@ -159,6 +159,8 @@ def _of(shape: inspect.Type) -> st.SearchStrategy[Any]:
             return message_of(cls)
         case inspect.ListType(item_type=item):
             return st.lists(_of(item), max_size=LIST_MAX)
+        case inspect.VarTupleType(item_type=item):
+            return st.lists(_of(item), max_size=LIST_MAX).map(tuple)
         case inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=LIST_MAX)
         case inspect.IntType(ge=low, le=high):

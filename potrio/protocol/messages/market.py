@@ -23,7 +23,7 @@ from potrio.protocol.messages.base import (
     check_symbol,
     normalise_flag,
 )
-from potrio.protocol.messages.wire import bare, rows, single, structured
+from potrio.protocol.messages.wire import bare, remembered, rows, single, structured
 
 __all__ = [
     "CLIENT_EVENTS",
@@ -163,10 +163,10 @@ class Asset(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     is_otc: Flag
     otc_id: Integer  # of the OTC counterpart; 0 on OTC rows
     real_id: Integer  # of the real counterpart; 0 on real rows
-    signals: list[Json]
+    signals: tuple[Json, ...]
     schedule: Column  # the next close, or what expiries are counted from; server clock
     is_active: bool  # may be traded now
-    durations: list[Duration]
+    durations: tuple[Duration, ...]
     scheduled_until: Column
     minimum_timeframe_s: Seconds  # of a quick trade
     scheduled_at: Column
@@ -187,6 +187,8 @@ class LoadAssets(Message, frozen=True):
 
 class UpdateAssets(Message, frozen=True):
     """Server: ``updateAssets``: the whole table, again whenever a payout or an active flag changes.
+
+    The clients of a program share it: nothing in it is to be changed.
 
     Attributes:
         rejected: rows that broke the table's rules and are left out; the others still count.
@@ -317,7 +319,7 @@ CLIENT_EVENTS: Final = (
 )
 
 SERVER_EVENTS: Final = (
-    rows(UpdateAssets, Asset, "updateAssets"),
+    remembered(rows(UpdateAssets, Asset, "updateAssets")),
     rows(Sentiments, Sentiment, "chafor"),
     single(ServerTime, WholeStamp | Stamp, "updateTime"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ __all__ = [
     "bare",
     "decode_rows",
     "opaque",
+    "remembered",
     "rows",
     "shown",
     "single",
@@ -93,6 +95,14 @@ def rows(message: type[Message], row: Any, *names: str) -> Event:
         return message(**{field: shown(good, payload), "rejected": rejected})
 
     return Event(message, names, decode, lambda it: to_json(getattr(it, field)))
+
+
+def remembered(event: Event) -> Event:
+    """The same event, whose last payload is decoded once, however many clients of a program are sent it.
+
+    For what is large, frozen through and through, and alike for all: a swarm then holds one asset table.
+    """
+    return event._replace(decode=lru_cache(maxsize=1)(event.decode))
 
 
 def bare(message: type[Message], *names: str) -> Event:

@@ -44,6 +44,14 @@ def assets(*rows: Any) -> UpdateAssets:
     return message
 
 
+def test_a_table_that_comes_again_is_decoded_once() -> None:
+    payload = encode(assets())[1] or b""
+    first, second = decode_server_event("updateAssets", payload), decode_server_event("updateAssets", payload)
+
+    assert first is second
+    assert decode_server_event("updateAssets", payload + b" ") is not first
+
+
 def test_the_captured_table() -> None:
     message = decode_server_event("updateAssets", TABLE)
 
