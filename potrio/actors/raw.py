@@ -26,16 +26,28 @@ class RawTap:
 
     Attributes:
         errors: how often the matcher itself has raised, each time meaning no (a `custom` function counts its own).
+        armed: is it shown anything? The tap of a question is not before the question leaves: what comes earlier is no
+            answer to it.
     """
 
-    def __init__(self, matcher: Matcher, stream: Stream[RawEvent | Gap], *, until_lost: bool = False) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        stream: Stream[RawEvent | Gap],
+        *,
+        until_lost: bool = False,
+        armed: bool = True,
+    ) -> None:
         self.matcher = matcher
         self.stream = stream
         self.until_lost = until_lost
+        self.armed = armed
         self.errors = 0
 
     def offer(self, event: RawEvent) -> None:
         """Show it one event."""
+        if not self.armed:
+            return
         try:
             meant = self.matcher(event)
         except Exception:  # noqa: BLE001 - a matcher of somebody else's must not end the router; counted

@@ -21,7 +21,7 @@ from potrio.actors.link import Transmit
 from potrio.actors.raw import Outcome, RawTap
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.core import ClientCore
-from potrio.errors import ClientClosed, ConfigError, LimitExceeded, LocalProtocolError
+from potrio.errors import ClientClosed, ConfigError, LimitExceeded, LocalProtocolError, PotrioError
 from potrio.limits import EVENT_NAME_CHARS_MAX, RAW_PAYLOAD_BYTES_MAX, STREAM_CAPACITY
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 from potrio.protocol.matchers import ANYTHING, Matcher, RawEvent, any_of
@@ -108,6 +108,10 @@ class RawCalls(ClientCore):
             MailboxFull: too much waits already.
             ClientClosed: the client has been closed.
         """
+        await self._send(name, payload, None)
+
+    async def _send(self, name: str, payload: object, tap: RawTap | None) -> None:
+        """Send it, and arm this tap at the moment in which it leaves."""
         self._check_open()
         message = raw_message(name, payload)
         until = trio.current_effective_deadline()
@@ -115,8 +119,14 @@ class RawCalls(ClientCore):
         outcome = Outcome()
         outcomes = self._shared.router.raw.outcomes
         outcomes.add(outcome)
+
+        def settled(error: PotrioError | None) -> None:
+            if tap is not None and error is None:
+                tap.armed = True
+            outcome.settle(error)
+
         try:
-            sent = Transmit(message, expires_at=until, settled=outcome.settle)
+            sent = Transmit(message, expires_at=until, settled=settled)
             if not self.supervisor.ref(CONNECTION).tell(sent):
                 raise MailboxFull(CONNECTION.name)
             await outcome.wait()
@@ -135,8 +145,8 @@ class RawCalls(ClientCore):
         """
         self._check_open()
         stream: Stream[RawEvent | Gap] = Stream()
-        with self._tap(matcher, stream, ends=True):
-            await self.send_raw(name, payload)
+        with self._tap(matcher, stream, answers=True) as tap:
+            await self._send(name, payload, tap)
             return await self._next(stream)
 
     @asynccontextmanager
@@ -164,14 +174,14 @@ class RawCalls(ClientCore):
 
     @contextmanager
     def _tap(
-        self, matcher: Matcher, stream: Stream[RawEvent | Gap], *, ends: bool = False
-    ) -> Generator[None, None, None]:
+        self, matcher: Matcher, stream: Stream[RawEvent | Gap], *, answers: bool = False
+    ) -> Generator[RawTap, None, None]:
         if not isinstance(matcher, Matcher):
             raise ConfigError("matcher", f"must be a Matcher, not {type(matcher).__name__}")
-        raw, tap = self._shared.router.raw, RawTap(matcher, stream, until_lost=ends)
+        raw, tap = self._shared.router.raw, RawTap(matcher, stream, until_lost=answers, armed=not answers)
         raw.open(tap, self._ssid.session)
         try:
-            yield
+            yield tap
         finally:
             raw.close(tap)
 
