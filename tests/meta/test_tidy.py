@@ -80,6 +80,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("potrio/testing/__main__.py", "trio.open_nursery"): "a program's own: the server and its signals",
     ("loadsim/cli.py", "trio.open_nursery"): "a program's own: the server and its signals",
     ("loadsim/live/dashboard.py", "trio.open_nursery"): "somebody else's server beside the run; a reader that goes",
+    ("loadsim/tester/tester.py", "trio.open_nursery"): "the clients of one phase, which ends with them",
     (
         "loadsim/venue/connection.py",
         "trio.open_nursery",
