@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,9 @@ FORBIDDEN: Final = (
 )
 """(module, name): what raises `RealWorld`. `datetime.now` cannot be replaced; the lint of the sources bans it."""
 
+SEEDED: Final = {"wsproto.utilities": "urandom"}
+"""Libraries that ask the system for chance by themselves (the key of a handshake) are given the seed's."""
+
 HARMLESS: Final = frozenset({"logging"})
 """The time in a log record decides nothing."""
 
@@ -47,8 +51,11 @@ class RealWorld(AssertionError):
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded(chance: random.Random) -> Iterator[None]:
     """Forbid all that; to be entered inside of `trio.run`, which itself needs a socket pair to start.
+
+    Args:
+        chance: for the few libraries that ask for some on their own.
 
     The garbage collector is off meanwhile: finalisers would run when it pleases.
     """
@@ -61,7 +68,7 @@ def guarded() -> Iterator[None]:
     gc.disable()
     try:
         for module, name, real in kept:
-            setattr(module, name, _forbidden(f"{module.__name__}.{name}", real))
+            setattr(module, name, _forbidden(f"{module.__name__}.{name}", real, chance))
         yield
     finally:
         for module, name, real in kept:
@@ -70,10 +77,13 @@ def guarded() -> Iterator[None]:
             gc.enable()
 
 
-def _forbidden(called: str, real: Callable[..., Any]) -> Callable[..., Any]:
+def _forbidden(called: str, real: Callable[..., Any], chance: random.Random) -> Callable[..., Any]:
     def refuse(*arguments: Any, **options: Any) -> Any:
-        if sys._getframe(1).f_globals.get("__name__") in HARMLESS:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller in HARMLESS:
             return real(*arguments, **options)
+        if called == f"os.{SEEDED.get(caller)}":
+            return chance.randbytes(*arguments)
         raise RealWorld(f"{called}() was called in a simulation: take it from the Seam")
 
     return refuse

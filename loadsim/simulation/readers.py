@@ -71,14 +71,14 @@ class TickCheck:
             self._history.say(f"WRONG {text}")
             self.violations.append(Violation("P4 ticks in order, no silent gap", text))
 
-    def check_alive(self, utc: float, assets: tuple[str, ...], quiet: bool) -> list[Violation]:
+    def check_alive(self, utc: float, assets: tuple[str, ...], *, late_s: float, quiet: bool) -> list[Violation]:
         """Are all of them flowing now? In quiet weather there was no gap either."""
         found = []
         for asset in assets:
             if not self._market.is_open(asset, utc + self._zone_s):
                 continue
             last = self.last.get(asset)
-            if last is None or last < utc - 10:
+            if last is None or last < utc - late_s:
                 found.append(Violation("R8 recovers", f"no tick of {asset} since {last}; it is {utc}"))
         if quiet and self.gaps_by_reason.get("reconnect"):
             found.append(Violation("P4 ticks in order, no silent gap", "a gap, and nothing was wrong"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ class World:
             port=PORT,
             trading=TradingConfig(closed_kept=100_000, demo_balance=Decimal(1_000_000)),
         )
-        with guarded():
+        with guarded(random.Random(f"simulation/{self.plan.seed}/libraries")):
             async with open_venue(config, seam=self.network) as venue:
                 ledger = VenueLedger(venue, self.history, self.database)
                 with ledger.watching_logins():
@@ -227,7 +228,8 @@ class World:
         elif client.stale:
             self.wrong("R8 recovers", "the link is ready, and the balance is still called stale")
         utc = self.network._epoch + self.clock.now
-        for violation in check.check_alive(utc, self.plan.assets, not self.plan.faults):
+        late_s, quiet = 10 + 2 * self.plan.read_pause_s, not self.plan.faults
+        for violation in check.check_alive(utc, self.plan.assets, late_s=late_s, quiet=quiet):
             self.wrong(violation.invariant, violation.text)
 
     def check_dials(self) -> None:

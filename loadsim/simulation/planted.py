@@ -1,0 +1,323 @@
+"""Bugs to be found: each breaks one method of the product while a simulation runs, to prove that the checks see it.
+
+They live here and not in the product: nothing in it can be switched wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final
+from unittest.mock import patch
+
+import msgspec
+import trio
+
+from potrio.actors import connection, order_clock, order_facts, phases
+from potrio.actors import link as link_module
+from potrio.actors.account import AccountState
+from potrio.actors.book import Book
+from potrio.actors.evidence import Evidence
+from potrio.actors.feeds import Feeds
+from potrio.actors.keys import CONNECTION
+from potrio.actors.link import SubmitOrder
+from potrio.actors.order_clock import OrderClock
+from potrio.actors.order_facts import OrderFacts
+from potrio.actors.order_journal import OrderJournal
+from potrio.actors.order_sending import OrderSending
+from potrio.actors.router import Routes
+from potrio.actors.stream import Stream
+from potrio.actors.wire import Wire
+from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenOrder
+from potrio.supervision.backoff import Backoff
+
+__all__ = ["PLANTED", "planted"]
+
+Patches = tuple[tuple[Any, str, Any], ...]
+"""(class or module, name, what it is replaced by)."""
+
+
+def _send_again(clock: OrderClock, evidence: Evidence) -> None:
+    intent = evidence.intent
+    order = OpenOrder(
+        asset=intent.asset,
+        amount=intent.amount,
+        action=intent.side,
+        is_demo=int(intent.is_demo),
+        request_id=intent.request_id,
+        time=intent.duration_s,
+    )
+    clock.ctx.lookup(CONNECTION).tell(SubmitOrder(intent.request_id, order, clock.seam.now() + 10))
+
+
+def resend_after_reconnect() -> Patches:
+    """An order without an answer is sent again on the next connection."""
+    lost = Evidence.lost
+
+    def hear(self: OrderFacts, message: Any, real: Any = OrderFacts.opened_list) -> Any:
+        for evidence in self.clock.live():
+            if evidence.link_lost and evidence.deal is None and not evidence.presumed:
+                evidence.presumed = True
+                _send_again(self.clock, evidence)
+        return real(self)
+
+    assert callable(lost)
+    return ((OrderFacts, "opened_list", lambda self: hear(self, None)),)
+
+
+def resend_when_unanswered() -> Patches:
+    """An order whose answer is overdue is sent again."""
+    real = OrderClock.reconcile
+
+    def reconcile(self: OrderClock, evidence: Evidence, reason: str) -> None:
+        if evidence.deal is None and self.link.ready:
+            _send_again(self, evidence)
+        real(self, evidence, reason)
+
+    return ((OrderClock, "reconcile", reconcile),)
+
+
+def no_grace_before_void() -> Patches:
+    """Whatever is not in the first list counts as never accepted."""
+    absent: Callable[..., bool] = lambda *_: True
+    real = Evidence.state
+
+    def state(self: Evidence, closing_passed: bool = False) -> Any:
+        if self.absences:
+            self.absences = 9
+        return real(self, closing_passed)
+
+    return (
+        (order_facts, "absent_from_opened", absent),
+        (order_facts, "absent_from_closed", absent),
+        (Evidence, "state", state),
+    )
+
+
+def refusal_to_wrong_order() -> Patches:
+    """A refusal is taken for that of the newest order, whatever its asset."""
+    return (
+        (OrderSending, "in_flight", lambda self, evidence: evidence.deal is None and evidence.written_at is not None),
+        (order_facts, "meant_by", lambda refusal, orders: next(reversed(list(orders)), None)),
+    )
+
+
+def lost_subscription() -> Patches:
+    """After a reconnect only the first asset is asked for again."""
+
+    def restore(self: Routes) -> None:
+        for asset in self.feeds.start_bridging()[:1]:
+            self.ask_for(asset)
+
+    return ((Routes, "restore", restore), (Routes, "ask_for", _ask_once(Routes.ask_for)))
+
+
+def _ask_once(real: Callable[..., None]) -> Callable[..., None]:
+    def ask_for(self: Routes, asset: str) -> None:
+        if asset == self.feeds.assets[0]:
+            real(self, asset)
+
+    return ask_for
+
+
+def gap_not_reported() -> Patches:
+    """What was missed in an outage is neither fetched nor told."""
+    real = Feeds.start_bridging
+
+    def start_bridging(self: Feeds) -> list[str]:
+        assets = real(self)
+        for feed in self._feeds.values():
+            feed.bridging = None
+        return assets
+
+    return ((Feeds, "start_bridging", start_bridging),)
+
+
+def bridge_in_wrong_order() -> Patches:
+    """The missing ticks are delivered newest first."""
+    real = Feeds.bridge
+
+    def bridge(self: Feeds, asset: str, recent: Any) -> None:
+        feed = self._feeds.get(asset)
+        held = list(feed.bridging or ()) if feed is not None else []
+        if feed is not None and feed.bridging is not None and recent:
+            feed.bridging = []
+            last = feed.last or 0.0
+            missing = [tick for tick in recent if tick.timestamp > last]
+            feed.deliver(held)
+            feed.bridging = None
+            feed.deliver(missing)
+            return
+        real(self, asset, recent)
+
+    return ((Feeds, "bridge", bridge),)
+
+
+def settlement_doubled() -> Patches:
+    """A deal that is told as closed once more wins once more."""
+    real = Evidence.join
+
+    def join(self: Evidence, deal: Any, **options: Any) -> None:
+        again = self.settled and self.deal is not None
+        real(self, deal, **options)
+        if again and self.deal is not None:
+            self.deal = msgspec.structs.replace(self.deal, profit=self.deal.profit * 2)
+
+    return ((Evidence, "join", join),)
+
+
+def balance_invented() -> Patches:
+    """The first balance after an outage is a cent too high, and so are all that follow."""
+    real = AccountState.set_balance
+    lost: set[int] = set()
+
+    def set_balance(self: AccountState, balance: Any, at: float) -> None:
+        if self.stale and self.balance is not None:
+            lost.add(id(self))
+        more = Decimal("0.01") if id(self) in lost else Decimal(0)
+        real(self, msgspec.structs.replace(balance, balance=balance.balance + more), at)
+
+    return ((AccountState, "set_balance", set_balance),)
+
+
+def stale_timer() -> Patches:
+    """One timer for all orders: looking at one forgets the others."""
+    real = OrderClock.look_in
+
+    def look_in(self: OrderClock, evidence: Evidence, delay: float) -> None:
+        for request_id in list(self.timers):
+            self.forget_timer(request_id)
+        real(self, evidence, delay)
+
+    return ((OrderClock, "look_in", look_in),)
+
+
+def sent_before_login() -> Patches:
+    """The link counts as ready while the login is still on its way."""
+    sending = frozenset({*phases.SENDING, phases.LinkPhase.AUTHENTICATING})
+    return ((link_module, "SENDING", sending),)
+
+
+def close_events_dropped() -> Patches:
+    """Results are ignored once the link has been lost, however they are told."""
+    real = OrderFacts.hear
+
+    def hear(self: OrderFacts, message: Any) -> None:
+        if isinstance(message, DealsClosed | ClosedDeals) and self.sending.link.ups > 1:
+            return
+        real(self, message)
+
+    return ((OrderFacts, "hear", hear),)
+
+
+def zone_forgotten() -> Patches:
+    """Ticks carry the venue's clock instead of UTC."""
+    return ((Routes, "in_utc", lambda self, ticks: ticks),)
+
+
+def overflow_unsaid() -> Patches:
+    """A reader that is too slow is not told that items were dropped."""
+    real = Stream.__init__
+
+    def init(self: Any, **options: Any) -> None:
+        real(self, **options)
+        self._gap = None
+
+    return ((Stream, "__init__", init),)
+
+
+def leaked_task() -> Patches:
+    """Each connection leaves a task behind."""
+    real = Wire.run
+
+    async def run(self: Wire, budget: float) -> Any:
+        trio.lowlevel.spawn_system_task(trio.sleep_forever)
+        return await real(self, budget)
+
+    return ((Wire, "run", run),)
+
+
+def journal_after_wire() -> Patches:
+    """Orders do not wait for their intent to be on disk."""
+    return ((OrderJournal, "may_leave", lambda self, request_id: True),)
+
+
+def loss_by_guess() -> Patches:
+    """An order without a result after its close time counts as lost."""
+    real = OrderClock.await_close
+
+    def await_close(self: OrderClock, evidence: Evidence) -> None:
+        real(self, evidence)
+        deal = evidence.deal
+        if deal is not None and order_clock.closes_at(evidence, self.account.clock) < self.seam.wall():
+            evidence.join(msgspec.structs.replace(deal, profit=-deal.amount), closed=True)
+
+    return ((OrderClock, "await_close", await_close),)
+
+
+def reconnect_storm() -> Patches:
+    """A lost link is tried again without a pause."""
+    return ((connection, "RECONNECT", Backoff(base=0.001, cap=0.002, jitter="full", reset_after=10.0)),)
+
+
+def deals_of_others_lost() -> Patches:
+    """A deal whose order is not recognised is forgotten."""
+    return ((Book, "keep_external", lambda self, deal, *, closed=False: None),)
+
+
+def crash_forgets_readers() -> Patches:
+    """A new incarnation of the router begins with what it has in hand, and that once too often."""
+    real = Routes.batch
+
+    def batch(self: Routes, batch: Any) -> None:
+        if self.state.in_hand is batch:
+            batch.position = 0
+        real(self, batch)
+
+    return ((Routes, "batch", batch), (Feeds, "lost", lambda self: self._feeds.clear()))
+
+
+PLANTED: Final[dict[str, Callable[[], Patches]]] = {
+    bug.__name__: bug
+    for bug in (
+        resend_after_reconnect,
+        resend_when_unanswered,
+        no_grace_before_void,
+        refusal_to_wrong_order,
+        lost_subscription,
+        gap_not_reported,
+        bridge_in_wrong_order,
+        settlement_doubled,
+        balance_invented,
+        stale_timer,
+        sent_before_login,
+        close_events_dropped,
+        zone_forgotten,
+        overflow_unsaid,
+        leaked_task,
+        journal_after_wire,
+        loss_by_guess,
+        reconnect_storm,
+        crash_forgets_readers,
+    )
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Have this bug in the product while the block runs; "" is none.
+
+    Raises:
+        KeyError: there is no bug of this name.
+    """
+    patches = [patch.object(*each) for each in (PLANTED[name]() if name else ())]
+    started = []
+    try:
+        for each in patches:
+            each.start()
+            started.append(each)
+        yield
+    finally:
+        for each in reversed(started):
+            each.stop()
