@@ -18,6 +18,7 @@ import click
 import msgspec
 import trio
 
+from loadsim.commands.load_test import load_test
 from loadsim.commands.workers import workers
 from loadsim.conformance import Suite, serve_conformance
 from loadsim.venue.config import VenueConfig, read_config
@@ -34,7 +35,8 @@ def cli() -> None:
     """Servers and swarms for testing clients. Everything stays on this machine unless you say otherwise."""
 
 
-cli.add_command(workers)
+for command in (workers, load_test):
+    cli.add_command(command)
 
 
 @cli.command()
