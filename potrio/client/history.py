@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 
+from potrio.actor_errors import ActorError
 from potrio.client.candle_list import CandleList
 from potrio.client.catalogue import CatalogueCalls
 from potrio.client.pages import load_candles
 from potrio.client.tick_pages import compile_candles, load_ticks
+from potrio.errors import NotConnected
 from potrio.protocol.messages.market import Tick
 from potrio.protocol.timeframes import parse_period, parse_timeframe
 
@@ -50,20 +54,22 @@ class HistoryCalls(CatalogueCalls):
             HistoryShort: the venue has fewer than ``count``. A range is what there is, with its gaps.
             NotConnected: the link is down, or went down on the way: safe to try again.
             RequestTimeout: the venue did not answer.
+            ClientClosed: the client has been closed, or was while this waited.
         """
         self._check_open()
         self._check_asset(asset)
-        return await load_candles(
-            self.supervisor,
-            self._shared,
-            self._config.seam,
-            asset,
-            parse_timeframe(timeframe),
-            count,
-            end,
-            start=start,
-            include_forming=include_forming,
-        )
+        with self._told_why():
+            return await load_candles(
+                self.supervisor,
+                self._shared,
+                self._config.seam,
+                asset,
+                parse_timeframe(timeframe),
+                count,
+                end,
+                start=start,
+                include_forming=include_forming,
+            )
 
     async def tick_history(self, asset: str, start: datetime, end: datetime | None = None) -> list[Tick]:
         """Load the venue's ticks of ``[start, end)``, oldest first, times in UTC; empty means that there were none.
@@ -72,11 +78,12 @@ class HistoryCalls(CatalogueCalls):
 
         Raises:
             ConfigError: unknown asset, naive or unordered times, too long a range.
-            NotConnected, RequestTimeout: as `candles`.
+            NotConnected, RequestTimeout, ClientClosed: as `candles`.
         """
         self._check_open()
         self._check_asset(asset)
-        found = await load_ticks(self.supervisor, self._shared, self._config.seam, asset, start, end)
+        with self._told_why():
+            found = await load_ticks(self.supervisor, self._shared, self._config.seam, asset, start, end)
         return found.ticks
 
     async def compile_candles(
@@ -92,6 +99,16 @@ class HistoryCalls(CatalogueCalls):
         """
         self._check_open()
         self._check_asset(asset)
-        return await compile_candles(
-            self.supervisor, self._shared, self._config.seam, asset, parse_period(timeframe), start, end
-        )
+        with self._told_why():
+            return await compile_candles(
+                self.supervisor, self._shared, self._config.seam, asset, parse_period(timeframe), start, end
+            )
+
+    @contextmanager
+    def _told_why(self) -> Generator[None, None, None]:
+        """Who waits for a page when its actor ends learns what that means here: the client is closed, or try again."""
+        try:
+            yield
+        except ActorError as error:
+            self._check_open()
+            raise NotConnected("the page was given up while its actor was restarted") from error

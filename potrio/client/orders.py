@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from decimal import Decimal, InvalidOperation, localcontext
+from typing import TypeVar
 
+from potrio.actor_errors import ActorError
 from potrio.actors.book import Book
 from potrio.actors.evidence import OrderState
 from potrio.errors import OrderDenied
@@ -12,7 +14,9 @@ from potrio.limits import CONCURRENT_ORDERS_MAX, MONEY_MAX, SYMBOL_CHARS_MAX
 from potrio.protocol.messages.market import Asset
 from potrio.protocol.messages.trading import Side
 
-__all__ = ["check_order"]
+__all__ = ["check_order", "taken_on"]
+
+H = TypeVar("H")
 
 MONEY_DIGITS = 64
 """Digits to compare amounts with: `MONEY_MAX` and the cents fit in easily, whatever the caller's context is."""
@@ -52,6 +56,25 @@ def check_order(
     check_duration(known, duration_s)
     check_request_id(request_id)
     return as_side(side), as_amount(amount)
+
+
+async def taken_on(asked: Awaitable[H], handles: Mapping[str, H], request_id: str) -> H:
+    """Wait for the order book's answer; where it crashed over the question, what it had written down by then decides.
+
+    Cancelling before the handle is returned means that nothing was placed.
+
+    Raises:
+        OrderDenied: the book ended without having taken the order on; nothing was placed.
+    """
+    try:
+        return await asked
+    except ActorError as error:
+        handle = handles.get(request_id)
+        if handle is None:
+            raise OrderDenied(
+                "the order book ended before it took the order on; nothing was placed"
+            ) from error
+        return handle
 
 
 def as_side(side: Side | str) -> Side:

@@ -16,7 +16,7 @@ from potrio.actors.pending_desk import CancelPending, PlacePending
 from potrio.actors.pending_evidence import PendingIntent
 from potrio.actors.pending_handle import CancelOutcome, PendingHandle
 from potrio.client.core import ClientCore
-from potrio.client.orders import check_order
+from potrio.client.orders import check_order, taken_on
 from potrio.errors import OrderDenied, OrderNotFound
 from potrio.limits import PRICE_MAX
 from potrio.protocol.messages.pending import NO_OPEN_TIME, show_open_time
@@ -117,7 +117,7 @@ class PendingCalls(ClientCore):
             expires_at=seam.now() + min(valid_for, 10**9),
         )
         book: Ref[OrderBookMessage | PlacePending] = self.supervisor.ref(ORDER_BOOK)
-        return await book.ask(PlacePending(intent))
+        return await taken_on(book.ask(PlacePending(intent)), shared.book.pending.handles, intent.request_id)
 
     async def cancel_pending(self, orders: Iterable[PendingHandle | str]) -> dict[str, CancelOutcome]:
         """Take several pending orders back, with one request, and wait for what becomes of each.

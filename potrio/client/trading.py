@@ -14,7 +14,7 @@ from potrio.actors.limiter import Lane
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
 from potrio.actors.order_handle import OrderHandle, Result, as_result
 from potrio.client.core import ClientCore
-from potrio.client.orders import check_order
+from potrio.client.orders import check_order, taken_on
 from potrio.errors import NotConnected, OrderDenied, OrderNotFound, OutcomeUnknown
 from potrio.limits import RESULT_GRACE
 from potrio.protocol.messages.trading import Deal, Side
@@ -166,7 +166,7 @@ class TradingCalls(ClientCore):
             expires_at=seam.now() + min(valid_for, 10**9 if valid_for == math.inf else valid_for),
         )
         book: Ref[OrderBookMessage | PlaceOrder] = self.supervisor.ref(ORDER_BOOK)
-        return await book.ask(PlaceOrder(intent))
+        return await taken_on(book.ask(PlaceOrder(intent)), self._shared.book.handles, intent.request_id)
 
     async def trade(
         self, asset: str, side: Side | str, amount: Decimal | int | str, *, duration: int, **options: object
