@@ -25,7 +25,7 @@ from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
 from potrio.transport.target import is_loopback
 
-__all__ = ["Dashboard", "open_dashboard"]
+__all__ = ["Dashboard", "announced", "open_dashboard"]
 
 READERS_MAX: Final = 32
 """Event streams at the same time; one more is told to come later."""
@@ -228,6 +228,22 @@ async def open_dashboard(
                 closing.set()
     except BaseExceptionGroup as group:
         raise lone(group) from None
+
+
+@asynccontextmanager
+async def announced(
+    watch: Watch, address: str | None, say: Callable[[str], None], *, seam: Seam = REAL
+) -> AsyncGenerator[None, None]:
+    """`open_dashboard` for a command: its address is said once, the only time that its token is. None: no dashboard.
+
+    Raises and waits as `open_dashboard`.
+    """
+    if address is None:
+        yield
+        return
+    async with open_dashboard(watch, address, seam=seam) as dashboard:
+        say(f"dashboard {dashboard.url}")
+        yield
 
 
 def server(grace_s: float) -> tuple[Callable[..., Awaitable[None]], Any]:

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import textwrap
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
 
 from loadsim.live import dashboard as module
-from loadsim.live.dashboard import Dashboard, open_dashboard
+from loadsim.live.dashboard import Dashboard, announced, open_dashboard
 from potrio.errors import ConfigError
 
 from .conftest import MadeUp
@@ -377,6 +377,26 @@ async def test_an_open_tab_does_not_keep_the_process_alive() -> None:
             process.stdin.flush()
             assert await trio.to_thread.run_sync(lambda: process.wait(10)) == 0
             assert trio.current_time() - began < 3
+
+
+async def test_the_last_view_arrives_though_the_end_does_not_wait_for_it(run: MadeUp) -> None:
+    run.tick()
+    async with AsyncExitStack() as stack:
+        async with open_dashboard(run.watch) as dashboard:
+            reader = await stack.enter_async_context(reading(dashboard))
+            await reader.event()
+            run.watch.update(run.merged, ended=True, ending="over")
+        assert b'"stage":"ended"' in await reader.rest()
+
+
+async def test_a_command_says_the_address_once(run: MadeUp) -> None:
+    said: list[str] = []
+    async with announced(run.watch, None, said.append):
+        assert said == []
+    async with announced(run.watch, "0.0.0.0", said.append):
+        (line,) = said
+        assert line.startswith("dashboard http://0.0.0.0:")
+        assert len(line.rstrip("/").rpartition("/")[2]) == 32
 
 
 async def test_an_address_that_is_taken(served: Dashboard, run: MadeUp) -> None:
