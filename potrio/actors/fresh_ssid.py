@@ -37,6 +37,8 @@ class FreshSsid:
         self._left = attempts if provider is not None else 0
         self._timeout = FRESH_SSID_TIMEOUT if timeout is None else timeout
         self._rejected: list[Secret] = []  # as many as there were attempts
+        self.hide: Callable[[Secret], object] = lambda secret: None
+        """Told of each token the callback returns, before it is used: what shows texts to others leaves it out."""
 
     async def renew(self, rejection: AuthError) -> None:
         """Get another SSID; from then on `ssid` is that. Waits for the callback; cancelling cancels it.
@@ -52,6 +54,7 @@ class FreshSsid:
         try:
             with trio.move_on_after(self._timeout) as scope:
                 fresh = parsed(await self._provider(rejection))
+                self.hide(fresh.session)
             if scope.cancelled_caught:
                 raise AuthError(f"{rejection.reason}; no fresh SSID came within {self._timeout:g} s")
         except AuthError:

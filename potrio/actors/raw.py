@@ -96,12 +96,16 @@ class RawState:
         """
         if len(self.taps) >= RAW_TAPS_MAX:
             raise RequestError(f"{RAW_TAPS_MAX} raw taps are open; close one first")
+        self.hide(secret)
+        self.taps.append(tap)
+
+    def hide(self, secret: Secret) -> None:
+        """Show no tap this secret, from now on: one for each SSID that the client has logged in with."""
         if secret not in self._secrets:
             # A part of it that is worth hiding has RUN_MIN characters, so it has one of these pieces as a whole in it.
             token, size = secret.reveal().encode(), RUN_MIN // 2
             pieces = [token[i : i + size] for i in range(0, max(1, len(token) - size + 1), size)]
             self._secrets[secret] = tuple(piece for piece in pieces if piece)
-        self.taps.append(tap)
 
     def close(self, tap: RawTap) -> None:
         """It sees nothing more; again does nothing."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 from potrio.actor_errors import SupervisorFailed
@@ -69,16 +69,20 @@ async def open_client(
         case _:
             config = Config(ssid=ssid, url=url, **options).checked()  # type: ignore[arg-type]  # checked there
     parsed = config.parsed_ssid()
-    with redacting(parsed.session), talking(config.level):
-        async with run_client(config, parsed) as client:
+    with redacting(parsed.session), talking(config.level), ExitStack() as hidden:
+        async with run_client(config, parsed, lambda fresh: hidden.enter_context(redacting(fresh))) as client:
             yield client
 
 
 @asynccontextmanager
-async def run_client(config: Config, parsed: Ssid) -> AsyncGenerator[Client, None]:
+async def run_client(
+    config: Config, parsed: Ssid, redact: Callable[[Secret], object]
+) -> AsyncGenerator[Client, None]:
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
     settings = link_settings(config, parsed)
     shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
+    if settings.fresh is not None:
+        settings.fresh.hide = partial(hide_token, config, shared, redact)
     shared.facts.uid = parsed.uid
     shared.sessions = SessionPool(settings, shared.link, shared.router, shared.account, config.sessions_max)
     client: Client | None = None
@@ -125,6 +129,14 @@ class Client(
     RawCalls,
 ):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
+
+
+def hide_token(config: Config, shared: Shared, redact: Callable[[Secret], object], token: Secret) -> None:
+    """Leave a fresh token out of all that others see: logs, raw events, recordings (P8)."""
+    redact(token)
+    shared.router.raw.hide(token)
+    if config.recorder is not None:
+        config.recorder.hide(token)
 
 
 def report_crash(running: Supervisor, event: Event) -> None:

@@ -52,7 +52,7 @@ class Recorder:
         self, path: Path, secret: Secret, *, seam: Seam = REAL, capacity: int = RECORDER_CAPACITY
     ) -> None:
         self._path = path
-        self._secret = secret
+        self._secrets = [secret]
         self._seam = seam
         self._capacity = capacity
         self._queue: deque[Waiting] = deque()
@@ -64,6 +64,10 @@ class Recorder:
         self._wake = trio.Event()
         self._ended = False
         self._file: BinaryIO | None = None
+
+    def hide(self, secret: Secret) -> None:
+        """Take this one out as well, from the frames on that are not written yet: a fresh token."""
+        self._secrets.append(secret)
 
     def wrap(self, transport: Transport) -> RecordedTransport:
         """The same transport, written down as another connection."""
@@ -153,7 +157,12 @@ class Recorder:
         self._written += len(batch)
 
     async def _write(self, file: BinaryIO, batch: list[Waiting], tail: bytes) -> None:
-        secret = self._secret
+        secrets = tuple(self._secrets)
+
+        def safe(message: Message, direction: Direction) -> Message:
+            for secret in secrets:
+                message = safe_message(message, secret, sent=direction == "out")
+            return message
 
         def work() -> None:
             lines = [
@@ -161,7 +170,7 @@ class Recorder:
                     at,
                     connection,
                     direction,
-                    None if message is None else safe_message(message, secret, sent=direction == "out"),
+                    None if message is None else safe(message, direction),
                 )
                 for at, connection, direction, message in batch
             ]

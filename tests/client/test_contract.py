@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import pytest
@@ -26,8 +27,11 @@ from potrio import (
     open_client,
 )
 from potrio.actors.limiter import Rate
+from potrio.logs import potrio_logger
 from potrio.protocol.matchers import event
+from potrio.secrets import Secret
 from potrio.testing.network import MemoryNetwork
+from potrio.transport.recorder import Recorder
 
 from .conftest import ASSET, EPOCH, OTHER, SSID, hurt, orders_at, until
 
@@ -319,3 +323,34 @@ async def test_calls_of_every_kind_at_once_each_get_their_own_answer(autojump_cl
         assert all(right)
         assert set(orders_at(venue).values()) == {1}
         assert math.isfinite(trio.current_time())
+
+
+async def test_a_fresh_token_is_hidden_as_the_first_one_was(autojump_clock, connect, venue, caplog, tmp_path):
+    """P8: in logs, in raw events, in recordings, also where the venue repeats it."""
+    token = "k7wq2zvb9mxe4jdy6hnu3tsc8g"
+    recorder = Recorder(tmp_path / "frames", Secret("a0test0session0of0potrio0x"))
+
+    async def fresh(error):
+        return SSID.replace("a0test0session0of0potrio0x", token)
+
+    caplog.set_level(logging.DEBUG, logger="potrio")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(recorder.run)
+        async with connect(fresh_ssid=fresh, recorder=recorder) as client, client.raw(event("echo")) as raw:
+            hurt(venue, FaultKind.REJECT_AUTH, count=1)
+            hurt(venue, FaultKind.DROP)
+            await until(lambda: client.statistics().events_sent["auth"] == 3)
+            await client.wait_ready()
+            await trio.sleep(1)
+            seat = next(iter(venue.exchange._seats))
+            seat.session.send_event("echo", f'"{token}"'.encode(), binary=True)
+            seat.flush_session()
+            assert (await raw.receive()).payload == b'"***"'
+            potrio_logger("client").warning("it was %s", token)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    written = (tmp_path / "frames").read_bytes()
+    assert b"echo" in written
+    assert token.encode() not in written
+    assert "it was ***" in caplog.text
+    assert token not in caplog.text
