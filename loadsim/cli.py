@@ -19,8 +19,12 @@ import msgspec
 import trio
 
 from loadsim.commands.load_test import load_test
+from loadsim.commands.plan import plan
+from loadsim.commands.report import check, diff, is_report, merge, run_again
+from loadsim.commands.run import run, run_options, shard
 from loadsim.commands.workers import workers
 from loadsim.conformance import Suite, serve_conformance
+from loadsim.soak.command import soak
 from loadsim.venue.config import VenueConfig, read_config
 from loadsim.venue.replay import serve_replay
 from loadsim.venue.server import lone, open_venue
@@ -35,7 +39,7 @@ def cli() -> None:
     """Servers and swarms for testing clients. Everything stays on this machine unless you say otherwise."""
 
 
-for command in (workers, load_test):
+for command in (run, shard, plan, merge, check, diff, workers, load_test):
     cli.add_command(command)
 
 
@@ -85,11 +89,17 @@ def venue(
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; 0 lets the system choose.")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Times real time.")
 @click.option("--until-eof", is_flag=True, help="End when standard input ends.")
-def replay(recording: Path, host: str, port: int, speed: float, until_eof: bool) -> None:
-    """Play what `potrio record FILE` has taken down to every client, until interrupted.
+@run_options
+def replay(recording: Path, host: str, port: int, speed: float, until_eof: bool, **options: Any) -> None:
+    """Play again what is in a file: a recording to every client that comes, or the run of a report.
 
-    Prints one line when it serves: venue ready ws://HOST:PORT/socket.io/?EIO=4&transport=websocket
+    A recording (`potrio record FILE`) is served until interrupted, by --host, --port, --speed and --until-eof; one line
+    is printed when it serves: venue ready ws://HOST:PORT/socket.io/?EIO=4&transport=websocket
+
+    A report (`report.json` of `loadsim run`) is run again: the same plan and seed, by the options of `loadsim run`.
     """
+    if is_report(recording):
+        raise SystemExit(run_again(recording, **options))
     run_until_interrupted(partial(_serve_replay, read_recording(recording), host, port, speed, until_eof))
 
 
@@ -102,6 +112,9 @@ def replay(recording: Path, host: str, port: int, speed: float, until_eof: bool)
 def conformance(suite: Suite, host: str, port: int) -> None:
     """Serve the echo application of an official protocol suite until interrupted."""
     run_until_interrupted(partial(_serve_suite, suite, host, port))
+
+
+cli.add_command(soak)
 
 
 async def _serve_venue(config: VenueConfig, until_eof: bool) -> None:

@@ -137,7 +137,7 @@ class Crowd(MuxOwner):
                 due_s, number = heapq.heappop(heap)
                 client = self.swarm.clients[number]
                 if client.tag is not None and client.tag.scheduled_s == due_s:
-                    if due_s > 0:
+                    if 0 < due_s < client.tag.leaves_s:
                         stage.lag(due_s, now_s)
                     self._step(client, client.tag, now_s)
 

@@ -18,7 +18,7 @@ from potrio.actors.phases import LinkPhase
 from potrio.actors.stream import Stream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
-from potrio.errors import OrderDenied, OrderRejected, PotrioError
+from potrio.errors import LocalProtocolError, OrderDenied, OrderRejected, PotrioError
 from potrio.protocol.messages.market import Tick
 
 __all__ = ["play_full"]
@@ -103,7 +103,7 @@ class Part:
                     with trio.move_on_at(stage.at(due_s)) as sleeping:
                         await self._changed.wait()
                     now_s = stage.now_s()
-                    if sleeping.cancelled_caught:
+                    if sleeping.cancelled_caught and due_s < player.leaves_s:
                         stage.lag(due_s, now_s)
                     for due in acts.take_due(now_s, ready=player.ready):
                         self._running += 1
@@ -125,14 +125,18 @@ class Part:
             while self._running or self._unsettled:
                 self._changed = trio.Event()
                 await self._changed.wait()
+        heard_out = False
         with trio.move_on_after(BARRIER_S):
             for stream in self._streams.values():
                 await stream.aclose()
             try:
                 for _ in range(2 if self._streams else 1):
                     await self._client.refresh_balance()
+                heard_out = True
             except PotrioError:
                 pass  # it is gone: what it does not know is said to be so
+        if not heard_out:
+            self._stage.recorder.count("ticks_lost", len(self._streams))
 
     async def _watch(self) -> None:
         """Note when the link is lost and when it is back."""
@@ -192,9 +196,11 @@ class Part:
             case "balance":
                 await client.refresh_balance()
             case "ping":
-                await client.send_raw("ps")
+                raise LocalProtocolError("a real client pings by itself")
             case "idle":
                 await trio.sleep(parse_duration(str(params.get("for", "1s"))))
+            case _:
+                await trio.lowlevel.checkpoint()  # streamed already, or not at all
 
     async def _open_order(self, nursery: trio.Nursery, asset: str, action: PlannedAction) -> None:
         params, ledger = action.params, self._player.ledger

@@ -58,6 +58,12 @@ EVENTS = {
 }
 """Action -> the event it sends, which is the tag of what is recorded."""
 
+ALWAYS = frozenset({"successopenOrder", "failopenOrder", "successupdateBalance", "updateOpenedDeals"})
+ANSWERS = frozenset(
+    {"loadHistoryPeriod", "loadHistoryPeriodFast", "updateHistoryNew", "updateHistoryNewFast"}
+)
+RESULTS = frozenset({"successcloseOrder", "updateClosedDeals"})
+
 
 class Pending(Struct):
     """An action that has left and has not ended. ``key`` is what its answer is recognised by."""
@@ -201,7 +207,16 @@ class Ledger:
     # --- being told --------------------------------------------------------------------------------------------------
 
     def event(self, name: str, payload: bytes, now_s: float) -> None:
-        """Take an event of the venue; what it cannot be is an error of the protocol, counted by name."""
+        """Take an event of the venue; what it cannot be is an error of the protocol, counted by name.
+
+        Only what somebody waits for is decoded: the asset table alone would cost more than all the rest.
+        """
+        if (
+            name not in ALWAYS
+            and not (name in ANSWERS and self.pending)
+            and not (name in RESULTS and self.orders)
+        ):
+            return
         try:
             message = decode_server_event(name, payload)
         except RemoteProtocolError as error:

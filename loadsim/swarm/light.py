@@ -108,7 +108,7 @@ class Life:
             if messages:
                 if self._take(session, session.receive_messages(messages, now), now):
                     opening.deadline = math.inf
-            elif player.ready and due_s > self._began_s and stage.at(due_s) == wake:
+            elif player.ready and self._began_s < due_s < player.leaves_s and stage.at(due_s) == wake:
                 stage.lag(due_s, now - stage.began)
             self._take(session, session.handle_deadline(now), now)
             if player.ready:

@@ -261,7 +261,9 @@ class Player:
         if not self.ready:
             self.finished = self.finished or self._may_go() or now_s >= self._settle_by_s
         elif self._barrier_s < math.inf:
-            self.finished = self.finished or now_s >= self._barrier_s
+            if not self.finished and now_s >= self._barrier_s:
+                self.finished = True
+                self._stage.recorder.count("ticks_lost")  # what the last answer was to come behind
         elif self._may_go() or now_s >= self._settle_by_s:
             out += [event_of(UnsubscribeSymbol(asset)) for asset in self.ledger.streams]
             self.ledger.streams = ()

@@ -41,7 +41,7 @@ async def run_shard(spec: ShardSpec, link: Link, seam: Seam = REAL) -> None:
     reporter = Reporter(stage, link)
     async with trio.open_nursery() as nursery:
         await trio.sleep_until(stage.began)
-        nursery.start_soon(watch_lag, recorder, seam)
+        nursery.start_soon(watch_lag, recorder, seam, stage.at(spec.plan.duration_s))
         nursery.start_soon(reporter.run)
         with trio.CancelScope() as playing:
             nursery.start_soon(stop_when_asked, link, playing)

@@ -35,12 +35,12 @@ async def test_books_of_swarm_and_venue_agree(autojump_clock, play) -> None:
 async def test_every_action_works(autojump_clock, play) -> None:
     acts = "".join(
         f'[[act]]\nclient = "a"\ndo = "{do}"\nevery = "2s"\nafter = "3s"\ntimes = 2\n'
-        for do in ("candles", "balance", "ping", "idle", "unsubscribe")
+        for do in ("candles", "balance", "idle", "unsubscribe")
     )
     merged, stats, link = await play(USERS.format(n=1) + WATCH + acts, duration="15s")
 
-    assert merged.counters["started"] == merged.counters["planned"] == 11
-    for event in ("loadHistoryPeriod", "getBalance", "ps", "unSubscribeSymbol", "changeSymbol"):
+    assert merged.counters["started"] == merged.counters["planned"] == 9
+    for event in ("loadHistoryPeriod", "getBalance", "unSubscribeSymbol", "changeSymbol"):
         assert set(link.series("rtt", event=event).outcomes) == {"ok"}, event
     assert merged.errors == {}
 
