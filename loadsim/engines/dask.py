@@ -158,7 +158,6 @@ class DaskEngine:
                 spec = msgspec.structs.replace(spec, start_at_wall=spec.start_at_wall + clock.seconds)
             shard = self._shards[spec.shard] = Shard(spec, f"{unique}-{spec.shard}", worker)
             shard.worker_pid, self.clocks[spec.shard] = greeting.hello.pid, clock
-            self._watchdog.heard(spec.shard, trio.current_time())
         await in_thread(self._submit, unique, trio.lowlevel.current_trio_token())
         self._nursery.start_soon(self._watch)
         with trio.move_on_after(BEGIN_TIMEOUT_S):
