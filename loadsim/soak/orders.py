@@ -36,12 +36,14 @@ class Placed(msgspec.Struct):
         name: what the venue's ear knows it by.
         expires_at: it must not be heard later (trio's clock).
         handle: None where `place` raised: then the venue must never hear it.
+        is_old: another client placed it, before this one was opened.
     """
 
     request_id: str
     name: str
     expires_at: float
     handle: OrderHandle | PendingHandle | None = None
+    is_old: bool = False
 
 
 class VenueEar:

@@ -12,8 +12,9 @@ import trio
 import trio.testing
 
 from loadsim.soak.census import Census, objects, resident_mb, slope
+from loadsim.soak.habits import Habits, faster, ssid_of
 from loadsim.soak.orders import VenueEar, check_account, check_orders
-from loadsim.soak.user import Habits, SoakUser, ssid_of
+from loadsim.soak.user import SoakUser
 from loadsim.soak.verdict import Part, Verdict
 from loadsim.venue.config import TradingConfig, VenueConfig
 from loadsim.venue.faults import Fault, FaultKind
@@ -270,12 +271,6 @@ class Simulation:
             "objects_followed": int(self.followed[-1][1]),
             "objects_per_hour": round(slope(self.followed[third:]), 1),
         }
-
-
-def faster(habits: Habits, hurry: float) -> Habits:
-    """The same habits, in a hurry."""
-    names = ("orders_per_hour", "pending_per_hour", "questions_per_hour", "pauses_per_hour")
-    return msgspec.structs.replace(habits, **{name: hurry * getattr(habits, name) for name in names})
 
 
 def run_simulated(

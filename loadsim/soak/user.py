@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from loadsim.soak.habits import Habits, has_ended, ssid_of
 from loadsim.soak.orders import Placed, VenueEar, pending_name
 from loadsim.soak.ticks import CandleAudit, TickAudit
 from loadsim.soak.verdict import Verdict
@@ -28,7 +29,7 @@ from potrio.errors import AuthError, ClientFailed, PotrioError
 from potrio.protocol.matchers import RawEvent
 from potrio.supervision.tree import Node
 
-__all__ = ["Habits", "SoakUser", "ssid_of"]
+__all__ = ["SoakUser"]
 
 DURATIONS_S: Final = (5, 5, 10, 30)
 VALID_FOR_S: Final = (0.5, 2.0, 2.0, 10.0)
@@ -39,41 +40,6 @@ SLOW_CAPACITY: Final = 64
 RAW_CAPACITY: Final = 4096
 CANDLE_S: Final = 5
 PENDING_CENTS: Final = 9999
-
-
-class Habits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user does.
-
-    Attributes:
-        assets: that it reads and trades.
-        orders_per_hour, pending_per_hour, questions_per_hour, pauses_per_hour: on average.
-        journal: whether it keeps one.
-        transport: the client's.
-        slow_s: its slow reader sleeps so long between two looks.
-    """
-
-    assets: tuple[str, ...] = ("EURUSD_otc", "GBPUSD_otc")
-    orders_per_hour: float = 60.0
-    pending_per_hour: float = 12.0
-    questions_per_hour: float = 30.0
-    pauses_per_hour: float = 4.0
-    journal: bool = False
-    transport: Any = "framed"
-    slow_s: float = 45.0
-
-
-def has_ended(handle: OrderHandle | PendingHandle | None) -> bool:
-    """Is nothing more to be expected of it, nor of the order that it has become?"""
-    if isinstance(handle, PendingHandle) and handle.order is not None and not handle.order.state.ended:
-        return False
-    return handle is None or handle.state.ended
-
-
-def ssid_of(uid: int, number: int = 0) -> str:
-    """The auth frame of an account; each number is another session of it."""
-    return (
-        f'42["auth",{{"session":"a0soak{number:06d}x{uid:08d}xpotrio","isDemo":1,"uid":{uid},"platform":2}}]'
-    )
 
 
 class SoakUser:
@@ -168,8 +134,8 @@ class SoakUser:
         self.ticks.clear()
         self.candles.clear()
         self._outage = False
-        self._closed_calls.clear()
         for placed in tuple(self.placed.values()):
+            placed.is_old = True
             match placed.handle:
                 case OrderHandle() as handle if not handle.state.ended:
                     found = client.orders.get(placed.request_id)
@@ -391,11 +357,11 @@ class SoakUser:
         for candles in self.candles:
             candles.flush()
         for order in self.placed.values():
-            if isinstance(order.handle, OrderHandle) and order.request_id in self._closed_calls:
+            if isinstance(order.handle, OrderHandle) and not order.is_old:
                 ends = sum(change.state.ended for change in order.handle.log)
                 times = self._closed_calls[order.request_id]
-                held = times == ends
-                self._verdict.check("P2", held, f"{order.handle} was called back {times} times", now)
+                text = f"{order.handle!r} ended {ends} times, and was called back {times} times"
+                self._verdict.check("P2", times == ends, text, now)
         self._closed_calls.clear()
         if self._raw_whole:
             counted = Counter(client.wire_counters().events_received)

@@ -24,8 +24,8 @@ import msgspec
 import trio
 
 from loadsim.soak.census import Census, objects, resident_mb, slope
+from loadsim.soak.habits import ssid_of
 from loadsim.soak.ticks import TickAudit
-from loadsim.soak.user import ssid_of
 from loadsim.soak.verdict import Part, Verdict
 from loadsim.venue.market import Market
 from potrio.actors.link import LinkCounters
