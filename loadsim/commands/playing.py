@@ -14,7 +14,9 @@ import msgspec
 import trio
 
 from loadsim.engines.base import EngineError
+from loadsim.live.dashboard import announced
 from loadsim.live.display import open_display
+from loadsim.live.view import RunView
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.thresholds import parse_threshold
 from loadsim.plan.model import Plan
@@ -89,7 +91,14 @@ def make_options(
     )
 
 
-def execute(plan: Plan, options: RunOptions, *, out: Path | None = None, as_json: bool = False) -> int:
+def execute(
+    plan: Plan,
+    options: RunOptions,
+    *,
+    out: Path | None = None,
+    as_json: bool = False,
+    dashboard: str | None = None,
+) -> int:
     """Run a plan, show it, write its report; returns the exit code.
 
     SIGINT and SIGTERM end the run and leave a partial report; a second one ends everything at once.
@@ -102,7 +111,7 @@ def execute(plan: Plan, options: RunOptions, *, out: Path | None = None, as_json
     results: list[RunResult] = []
     codes: list[Exit] = []
     try:
-        trio.run(play, plan, options, results.append, codes.append)
+        trio.run(play, plan, options, results.append, codes.append, dashboard)
     except BaseExceptionGroup as group:
         error = first_of(group)
         match error:
@@ -132,11 +141,21 @@ def execute(plan: Plan, options: RunOptions, *, out: Path | None = None, as_json
 
 
 async def play(
-    plan: Plan, options: RunOptions, done: Callable[[RunResult], None], code: Callable[[Exit], None]
+    plan: Plan,
+    options: RunOptions,
+    done: Callable[[RunResult], None],
+    code: Callable[[Exit], None],
+    dashboard: str | None = None,
 ) -> None:
-    """Run with signals and a display."""
-    async with trio.open_nursery() as nursery, open_display(sys.stderr) as show:
-        controller = Controller(plan, options, on_second=show)
+    """Run with signals, a display, and a dashboard where there is to be one (its address; None: none)."""
+    shown: list[Callable[[RunView], None]] = []
+    controller = Controller(plan, options, on_second=lambda view: shown[0](view))
+    async with (
+        trio.open_nursery() as nursery,
+        announced(controller.watch, dashboard, lambda line: click.echo(line, err=True)),
+        open_display(sys.stderr) as show,
+    ):
+        shown.append(show)
         await nursery.start(hear_signals, controller, nursery.cancel_scope, code)
         done(await controller.run())
         nursery.cancel_scope.cancel("the run has ended")

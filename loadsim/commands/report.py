@@ -71,7 +71,9 @@ def is_report(path: Path) -> bool:
         return False
 
 
-def run_again(path: Path, *, out: Path | None, as_json: bool, **options: Any) -> int:
+def run_again(
+    path: Path, *, out: Path | None, as_json: bool, dashboard: str | None = None, **options: Any
+) -> int:
     """Play the plan of a report once more, with its seed: the same arrivals, actions and faults.
 
     Raises:
@@ -82,4 +84,4 @@ def run_again(path: Path, *, out: Path | None, as_json: bool, **options: Any) ->
         plan = decode_plan(document["run"]["plan"])
     except KeyError:
         raise ConfigError(str(path), "has no plan in it") from None
-    return execute(plan, make_options(**options), out=out, as_json=as_json)
+    return execute(plan, make_options(**options), out=out, as_json=as_json, dashboard=dashboard)

@@ -37,6 +37,13 @@ def run_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 help="File of hosts besides this machine that may be put under load.",
             ),
+            click.option(
+                "--dashboard",
+                is_flag=False,
+                flag_value="",
+                metavar="[HOST:PORT]",
+                help="Show the run in a browser too; loopback and any port unless said.",
+            ),
             click.option("--allow-degraded", is_flag=True, help="A run that is not valid is only warned of."),
             click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON."),
         ]
@@ -56,6 +63,7 @@ def run(
     duration: str | None,
     out: Path | None,
     as_json: bool,
+    dashboard: str | None,
     **options: Any,
 ) -> None:
     """Play a plan and report.
@@ -64,7 +72,7 @@ def run(
     valid; 6 the engine; 7 the books of swarm and venue disagree; 99 a threshold; 130 and 143 after a signal.
     """
     plan = read_plan(plan_file, seed=seed, duration=duration)
-    raise SystemExit(execute(plan, make_options(**options), out=out, as_json=as_json))
+    raise SystemExit(execute(plan, make_options(**options), out=out, as_json=as_json, dashboard=dashboard))
 
 
 @click.command(hidden=True)

@@ -29,11 +29,12 @@ PAGE = """<!doctype html>
 """
 
 STYLE = """
+html{overflow-y:scroll}
 body{font:14px/1.45 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:0 1rem;color:#222;background:#fff}
 header{display:flex;align-items:baseline;gap:1rem;border-bottom:1px solid #ccc;flex-wrap:wrap}
 h1{font-size:1.3rem;margin:.6rem 0}#stage{padding:.1rem .6rem;border-radius:.3rem;background:#3b7d3b;color:#fff}
 #stage.lost{background:#a33}#stage.ended{background:#555}#stop{margin-left:auto}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.4rem 1rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.4rem 1rem;margin:1rem 0}
 dl div{border-left:3px solid #1f6f8b;padding-left:.6rem}dt{color:#666;font-size:.85em}
 dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
 #charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(32rem,100%),1fr));gap:1rem}
@@ -57,10 +58,13 @@ if(name)e.className=name;return e;};
 const bands={hooks:{drawClear:[u=>{u.ctx.save();u.ctx.fillStyle="#c0504d33";for(const f of faults){
 const a=u.valToPos(f.t,"x",true),b=u.valToPos(f.duration_s===null?now:f.t+f.duration_s,"x",true);
 u.ctx.fillRect(a,u.bbox.top,Math.max(b-a,2),u.bbox.height);}u.ctx.restore();}]}};
-const plots=CHARTS.map(([title,unit,lines])=>{const box=make("section");box.append(make("h2",title));
-$("charts").append(box);return new uPlot({width:box.clientWidth,height:220,scales:{x:{time:false}},plugins:[bands],
+const boxes=CHARTS.map(([title])=>{const box=make("section");box.append(make("h2",title));$("charts").append(box);
+return box;});  // all of them first: the width of one depends on the others
+const plots=CHARTS.map(([,unit,lines],i)=>new uPlot({width:boxes[i].clientWidth,height:220,
+scales:{x:{time:false},y:{range:(u,low,high)=>[0,high>0?high*1.08:1]}},plugins:[bands],
 axes:[{label:"seconds"},{label:unit,size:70}],
-series:[{label:"t"},...lines.map(l=>({label:l[0],stroke:l[1],width:1.5}))]},[[],...lines.map(()=>[])],box);});
+series:[{label:"t"},...lines.map(l=>({label:l[0],stroke:l[1],width:1.5,points:{show:false}}))]},
+[[],...lines.map(()=>[])],boxes[i]));
 addEventListener("resize",()=>{for(const p of plots)p.setSize({width:p.root.parentNode.clientWidth,height:220});});
 const fixed=(v,d)=>v.toLocaleString("en",{minimumFractionDigits:d,maximumFractionDigits:d});
 function figures(v){const ms=x=>fixed(x,1)+" ms",of=(a,b)=>b?fixed(a,0)+" / "+fixed(b,0):fixed(a,0);

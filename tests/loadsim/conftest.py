@@ -56,7 +56,7 @@ class Browser:
             "--disable-dev-shm-usage",
             "--disable-background-networking",
             "--no-first-run",
-            "--window-size=1200,1150",
+            "--window-size=1200,1200",
             f"--user-data-dir={folder}",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
             *([] if scripts else ["--blink-settings=scriptEnabled=false"]),

@@ -38,6 +38,8 @@ async def test_the_page_shows_the_run_as_it_goes(run: MadeUp, open_browser) -> N
             ".getImageData(0, 0, c.width, c.height).data.some((value, at) => at % 4 === 3 && value))"
         )
         assert await in_thread(browser.run, inked) == [True] * 4
+        wide = "return [...document.querySelectorAll('.uplot')].map(c => c.offsetWidth - c.parentNode.clientWidth)"
+        assert max(await in_thread(browser.run, wide)) <= 0, "no chart lies over its neighbour"
         assert len(await in_thread(browser.screenshot)) > 10_000
 
         run.tick(2)
