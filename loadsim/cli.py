@@ -22,6 +22,7 @@ from loadsim.commands.load_test import load_test
 from loadsim.commands.plan import plan
 from loadsim.commands.report import check, diff, is_report, merge, run_again
 from loadsim.commands.run import run, run_options, shard
+from loadsim.commands.simulate import simulate
 from loadsim.commands.workers import workers
 from loadsim.conformance import Suite, serve_conformance
 from loadsim.soak.command import soak
@@ -115,6 +116,7 @@ def conformance(suite: Suite, host: str, port: int) -> None:
 
 
 cli.add_command(soak)
+cli.add_command(simulate)
 
 
 async def _serve_venue(config: VenueConfig, until_eof: bool) -> None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Final
 
 from loadsim.simulation.ledger import VenueLedger, Violation
 from loadsim.venue.accounts import Account
 from loadsim.venue.deals import Deal
 from potrio.actors.evidence import OrderState
 from potrio.actors.order_handle import OrderHandle
+from potrio.actors.reconcile import CLOSED_LIST_LENGTH, MATCH_AFTER_S
 from potrio.client.client import Client
 
 __all__ = ["check_counters", "check_money", "check_orders", "check_queues"]
 
-DIALS_PER_S_MAX = 1.0
+ASKS_WITHIN_S: Final = 40.0
+"""From the moment at which a list can decide to the latest at which one is asked for, an outage in between included."""
 
 
 def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]) -> Iterator[Violation]:
@@ -32,9 +35,12 @@ def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]
         if request_id not in client.orders:
             yield Violation("I4 no deal lost", "the venue heard an order that the client does not know", request_id)
     owners: dict[str, str] = {}
+    beyond = beyond_knowing(client, ledger)
     for request_id, handle in client.orders.items():
         true = deals.get(request_id, [])
         yield from _check_order(request_id, handle, true, heard.get(request_id, 0))
+        if not handle.state.ended and request_id not in beyond:
+            yield Violation("I9 everything ends", f"still {handle.state.value}", request_id)
         if request_id in settled and handle.deal != settled[request_id]:
             yield Violation("I5 settled never changes", f"{settled[request_id]} became {handle.deal}", request_id)
         if handle.deal_id is not None:
@@ -48,10 +54,28 @@ def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]
                 yield Violation("I4 no deal lost", f"deal {deal.id} is {known} times in the book", request_id)
 
 
+def beyond_knowing(client: Client, ledger: VenueLedger) -> set[str]:
+    """Orders that are rightly UNKNOWN for ever: when the venue's list of closed deals could have told that it never
+    had them, it had been filled by later ones.
+
+    Which is so where as many deals as the list holds closed between the order's sending and the latest moment at which
+    the client can be expected to have asked.
+    """
+    closes = sorted(deal.expires_ms / 1000 for deals in ledger.deals().values() for deal in deals)
+    zone_s = ledger.venue.exchange._config.offset_s
+    found = set()
+    for request_id, evidence in client._shared.book.live.items():
+        if evidence.written_at is None or evidence.deal is not None:
+            continue
+        sent = ledger.utc_at(evidence.written_at) + zone_s
+        asked = sent + MATCH_AFTER_S + evidence.intent.duration_s + ASKS_WITHIN_S
+        if sum(sent < close <= asked for close in closes) >= CLOSED_LIST_LENGTH:
+            found.add(request_id)
+    return found
+
+
 def _check_order(request_id: str, handle: OrderHandle, deals: list[Deal], heard: int) -> Iterator[Violation]:
     state = handle.state
-    if not state.ended:
-        yield Violation("I9 everything ends", f"still {state.value}", request_id)
     if handle.deal_id is not None and handle.deal_id not in {deal.id for deal in deals}:
         yield Violation("I3 one deal one order", f"has deal {handle.deal_id} of somebody else", request_id)
     if state is OrderState.VOID and deals:
@@ -81,7 +105,8 @@ def check_money(client: Client, ledger: VenueLedger, uid: int) -> Iterator[Viola
     told = [h.deal.profit for h in client.orders.values() if h.state is OrderState.SETTLED and h.deal is not None]
     if sum(told, Decimal(0)) != account.earned:
         yield Violation("I10 money", f"the client earned {sum(told, Decimal(0))}, the venue says {account.earned}")
-    if client.exposure != account.staked:
+    doubtful = sum((client.orders[each].intent.amount for each in beyond_knowing(client, ledger)), Decimal(0))
+    if client.exposure != account.staked + doubtful:
         yield Violation("I10 money", f"at stake: {client.exposure}, the venue says {account.staked}")
     if any(value != round(value, 2) for value in told):
         yield Violation("I17 exact", "a result is not in whole cents")

@@ -86,6 +86,10 @@ class VenueLedger:
                 Violation("I2 journal before wire", "sent, and its intent is not on disk", request_id)
             )
 
+    def utc_at(self, now: float) -> float:
+        """The true time (Unix) at a moment of the virtual clock."""
+        return self.venue.exchange._clock._anchor + now
+
     def deals(self) -> dict[str, list[Deal]]:
         """All deals by the request id of their order."""
         book = self.venue.exchange.book

@@ -75,6 +75,9 @@ class Nemesis:
         self._placed = trio.Event()
         self._crashes: deque[float] = deque()
         self._over: list[Callable[[], None]] = []
+        self._is_calm = False
+        self.closed_until = 0.0
+        """Until then the venue is being restarted."""
         work.on_placed = self._on_placed
 
     def _on_placed(self) -> None:
@@ -93,6 +96,8 @@ class Nemesis:
             with trio.move_on_after(ORDER_WAIT_S):
                 await self._placed.wait()
             await trio.sleep(3 * fault.share * self._network.weather.latency())
+        if self._is_calm:
+            return
         states = {h.state.value for h in self._client.orders.values() if not h.state.ended} or {"none"}
         for state in states:
             self.cells[fault.kind, state, self._client.phase.value] += 1
@@ -109,10 +114,13 @@ class Nemesis:
 
     def calm(self) -> None:
         """End all faults: from here on everything must heal."""
+        self._is_calm = True
         for undo in self._over:
             undo()
         self._over.clear()
         self._venue.exchange.plan.clear()
+        for connection in self._venue.exchange._seats:
+            connection.drain_delay_s = 0.0
         for line in self._network.lines:
             line.cut_in = None
         self._history.say("faults are off")
@@ -179,7 +187,8 @@ class Nemesis:
 
     async def _flap(self) -> None:
         for _ in range(FLAPS):
-            self._lines("cut")
+            if not self._is_calm:
+                self._lines("cut")
             await trio.sleep(0.5)
 
     def _crash(self, name: str) -> None:
@@ -201,6 +210,7 @@ class Nemesis:
         match fault.kind:
             case "restart":
                 made = Fault(kind=FaultKind.RESTART, delay_ms=int(1000 * fault.for_s))
+                self.closed_until = max(self.closed_until, trio.current_time() + fault.for_s)
             case "busy":
                 made = Fault(kind=FaultKind.REFUSE_CONNECTION, count=1 + int(3 * fault.share))
                 self._lines("cut")

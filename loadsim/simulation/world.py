@@ -168,10 +168,12 @@ class World:
                 await trio.sleep_until(until)
             scope.cancel()
             nemesis.calm()
+            await trio.sleep_until(nemesis.closed_until)
             await trio.sleep(HEAL_S)
             self.check_healed(client, check)
             await trio.sleep(SETTLE_S)
             await self.settle_balance(client)
+            await self.arrived()
             self.cells, self.applied = nemesis.cells, nemesis.applied
             quiet = not plan.faults
             found = [
@@ -206,6 +208,13 @@ class World:
             await client.refresh_balance()
         except PotrioError as error:
             self.wrong("R8 recovers", f"the balance cannot be asked for: {error}")
+
+    async def arrived(self) -> None:
+        """Wait until nothing is on its way to the venue, and it has taken what arrived."""
+        with trio.move_on_after(LOOK_S):
+            while any(line.up.in_flight or line.up.ready for line in self.network.lines if line.is_open):
+                await trio.sleep(0.01)
+            await trio.sleep(0.01)
 
     async def watch(self, client: Client) -> None:
         """Look at the queues now and then."""
