@@ -58,7 +58,7 @@ def test_the_run_is_in_the_browser_and_can_be_ended_there(tmp_path: Path) -> Non
             assert view["name"] == "watched"
             assert view["ok"] > 0
             assert ask(host, "POST", "/stop", Origin=f"http://{host}")[0] == 202
-            output, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=20)
         finally:
             process.kill()
 
