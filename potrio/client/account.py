@@ -11,6 +11,7 @@ import trio
 
 from potrio.actors.account import BalanceUpdate
 from potrio.actors.keys import CONNECTION
+from potrio.actors.limiter import Lane
 from potrio.actors.link import Transmit
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.core import ClientCore
@@ -58,6 +59,7 @@ class AccountCalls(ClientCore):
         Raises:
             NotConnected: the link is down, or went down before the answer came: safe to try again.
             RequestTimeout: the venue did not answer.
+            RateLimited: the limiter has no room for the question in that time; nothing was sent.
             ConfigError: the venue answered for an account of the other kind (demo, live) than the SSID says.
             ClientClosed: the client has been closed.
         """
@@ -69,8 +71,10 @@ class AccountCalls(ClientCore):
         epoch, told, now = link.epoch, account.balances_told, self._config.seam.now()
         asked = account.balance_asked
         if asked is None or asked[:2] != (epoch, told) or now - asked[2] >= REQUEST_TIMEOUT:
+            self._check_rate(Lane.REQUESTS, now + REQUEST_TIMEOUT, REQUEST_TIMEOUT)
             account.balance_asked = (epoch, told, now)  # whoever asks while it is under way shares the answer
-            self.supervisor.ref(CONNECTION).tell(Transmit(GetBalance(), epoch=epoch))
+            asked_for = Transmit(GetBalance(), epoch, expires_at=now + REQUEST_TIMEOUT)
+            self.supervisor.ref(CONNECTION).tell(asked_for)
         with trio.move_on_after(REQUEST_TIMEOUT):
             while account.balances_told == told:
                 if account.contradicted:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import trio
+
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import Pause, Resync, Unpause
 from potrio.actors.outages import OutageEvent
@@ -33,6 +35,8 @@ class LinkCalls(ClientCore):
     async def pause(self) -> None:
         """End the link and stay disconnected until `resume`; returns when it has ended, within two seconds.
 
+        Where another task calls `resume` in that time, it returns then.
+
         Orders placed meanwhile are denied at once. Subscriptions are kept, and what they miss is back-filled. To the
         readers of `outages` it is one like any other, with the reason "paused". Cancelling stops only the waiting.
 
@@ -41,8 +45,14 @@ class LinkCalls(ClientCore):
         """
         self._check_open()
         self._tell_connections(Pause())
-        while self.phase not in (LinkPhase.DISCONNECTED, LinkPhase.CLOSED):
-            await self._shared.link.wait_change()
+        pausing = self._shared.pausing
+        with trio.CancelScope() as scope:
+            pausing.add(scope)
+            try:
+                while self.phase not in (LinkPhase.DISCONNECTED, LinkPhase.CLOSED):
+                    await self._shared.link.wait_change()
+            finally:
+                pausing.discard(scope)
         self._check_open()
 
     async def resume(self) -> None:
@@ -54,6 +64,8 @@ class LinkCalls(ClientCore):
         """
         self._check_open()
         self._tell_connections(Unpause())
+        for scope in self._shared.pausing:
+            scope.cancel()
         await self.wait_ready()
 
     def _tell_connections(self, message: Pause | Unpause) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Never
 
+import trio
+
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.callback_facts import Facts
@@ -55,6 +57,9 @@ class Shared:
         self.deals_cleared: set[str] = (
             set()
         )  # ids of closed deals that lists and totals leave out (DealCalls)
+        self.pausing: set[trio.CancelScope] = (
+            set()
+        )  # calls of `pause` that wait; `resume` ends them (LinkCalls)
         self.monitor = MonitorState()
         self.callbacks = Callbacks()
         self.facts = Facts(self.callbacks, is_demo=is_demo)

@@ -354,3 +354,34 @@ async def test_a_fresh_token_is_hidden_as_the_first_one_was(autojump_clock, conn
     assert token.encode() not in written
     assert "it was ***" in caplog.text
     assert token not in caplog.text
+
+
+async def test_a_balance_that_nobody_waits_for_any_more_is_not_asked_for_later(
+    autojump_clock, connect, venue
+):
+    """P3: where the limiter has no room in time, that is said at once, and nothing is sent afterwards."""
+    limits = RateLimits(Rates(requests=Rate(0.02, 1)), Rates.unlimited())
+    async with connect(limits=limits) as client:
+        await client.send_raw("favorite/load")
+        began = trio.current_time()
+        with pytest.raises(RateLimited) as refused:
+            await client.refresh_balance()
+        assert trio.current_time() == began
+        assert refused.value.retry_in_s > 40
+        await trio.sleep(300)
+        assert "getBalance" not in venue.stats()["events_received"]
+        assert (await client.refresh_balance()).balance == 50_000
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.5])
+async def test_a_pause_that_somebody_else_takes_back_is_not_waited_for_for_ever(
+    autojump_clock, connect, delay
+):
+    async with connect() as client:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.pause)
+                await trio.sleep(delay)
+                nursery.start_soon(client.resume)
+        await client.wait_ready()
+        assert not client.paused
