@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import trio
@@ -62,7 +63,8 @@ class MarketTasks:
         for symbol in sorted(watched):
             tick = upcoming.pop(symbol, None)
             if tick is None or tick.stamp < stamp - LATE_MAX_S:
-                tick = self._market.next_tick(symbol, stamp)
+                # From the last whole millisecond on: that far reach the ticks in the answer to the subscription.
+                tick = self._market.next_tick(symbol, math.floor(stamp * 1000) / 1000)
             while tick is not None and tick.stamp <= stamp:
                 due.append((tick, symbol))
                 tick = self._market.next_tick(symbol, tick.stamp)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from loadsim.venue.market import Market
-from loadsim.venue.tasks import LATE_MAX_S
+from loadsim.venue.tasks import LATE_MAX_S, MarketTasks
 
 
 async def test_ticks_come_when_they_are_due_and_none_is_missing(autojump_clock: Any, world: Any) -> None:
@@ -94,3 +94,17 @@ async def test_many_deals_settle_each_at_its_time(autojump_clock: Any, world: An
             ends.append((round(trio.current_time() - start), len(result["deals"])))
         assert ends == [(5, 1), (6, 1), (7, 1), (9, 1), (30, 1)]
         assert venue.stats()["deals"]["settled"] == 5
+
+
+async def test_a_tick_less_than_a_millisecond_after_the_subscription_is_not_left_out() -> None:
+    """The recent ticks in the answer reach to the last whole millisecond; the stream goes on from there."""
+    market = Market(1)
+
+    class Watched:
+        def watched(self) -> set[str]:
+            return {"EURUSD_otc"}
+
+    tick = market.next_tick("EURUSD_otc", 1_770_007_200.0)
+    assert tick is not None
+    tasks = MarketTasks(Watched(), market, None)  # type: ignore[arg-type]  # all that is asked of it here
+    assert await tasks._stream_due(tick.stamp - 0.0004) == tick.stamp
