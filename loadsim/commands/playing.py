@@ -13,6 +13,7 @@ import click
 import msgspec
 import trio
 
+from loadsim.commands.dask_options import engine_options
 from loadsim.engines.base import EngineError
 from loadsim.live.dashboard import announced
 from loadsim.live.display import open_display
@@ -74,16 +75,17 @@ def make_options(
     target: str | None,
     allow_hosts: Path | None,
     allow_degraded: bool,
-    engine_options: Mapping[str, Any] | None = None,
+    **dask: Any,
 ) -> RunOptions:
     """The options of a run from those of the command line; ConfigError where they contradict each other."""
     name = engine or ("process" if procs is not None else "inline")
     if name == "inline" and procs not in (None, 1):
         raise ConfigError("--procs", "needs an engine of processes: leave --engine out")
+    shards = procs or (1 if name == "inline" else 2)
     return RunOptions(
         engine=name,
-        shards=procs or (1 if name == "inline" else 2),
-        engine_options=dict(engine_options or {}),
+        shards=shards,
+        engine_options=engine_options(name, shards, **dask),
         target=target,
         allowed=read_allow_list(allow_hosts) if allow_hosts is not None else frozenset(),
         allow_degraded=allow_degraded,

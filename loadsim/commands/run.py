@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 import trio
 
+from loadsim.commands.dask_options import dask_options
 from loadsim.commands.playing import execute, make_options, read_plan
 from loadsim.engines.child import host_shard
 from loadsim.engines.choose import ENGINES
@@ -49,7 +50,7 @@ def run_options(command: F) -> F:
         ]
     ):
         command = option(command)
-    return command
+    return dask_options(command)
 
 
 @click.command()

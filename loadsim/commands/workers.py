@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from loadsim.engines.dask_cluster import Tls, check_address
+from loadsim.commands.dask_options import tls_of
+from loadsim.engines.dask_cluster import check_address
 from loadsim.engines.dask_commands import (
     Workers,
     kubernetes_manifest,
@@ -15,7 +16,6 @@ from loadsim.engines.dask_commands import (
     slurm_script,
     ssh_lines,
 )
-from potrio.errors import ConfigError
 
 __all__ = ["workers"]
 
@@ -60,10 +60,7 @@ def described(
     insecure_engine: bool,
 ) -> Workers:
     """The options as one value; ConfigError where they do not fit together."""
-    files = (tls_ca, tls_cert, tls_key)
-    if any(files) and not all(files):
-        raise ConfigError("tls", "needs all of --tls-ca, --tls-cert and --tls-key")
-    tls = Tls(*(str(file) for file in files)) if all(files) else None
+    tls = tls_of(tls_ca, tls_cert, tls_key)
     address = check_address(scheduler, tls, insecure_engine)
     return Workers(scheduler=address, tls=tls, per_host=per_host, python=python)
 
