@@ -38,8 +38,10 @@ STOP_GRACE_S: Final = 3.0
 BREACHES: Final = 3
 """So many seconds in a row a threshold with ``abort`` has to be broken."""
 
-LEAD_S: Final = {"inline": 0.2, "process": 3.0, "dask": 4.0}
-"""From the specs to second 0: what it takes to start the shards."""
+LEAD_S: Final = {"inline": 0.2, "process": 2.0, "dask": 4.0}
+"""From the specs to second 0: what it takes to start the shards on a machine that has nothing else to do."""
+
+LEAD_MAX_S: Final = 30.0
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +128,7 @@ class Controller:
         self._verdicts: list[Verdict] = []
         self._breaches: dict[str, int] = {}
         self._played: list[FaultSpec] = []
+        self._opening = 0.0
         self._stopping = trio.Event()
         self._stopped: tuple[Exit, str] | None = None
         self.watch = Watch(
@@ -157,6 +160,7 @@ class Controller:
         check_descriptors(self._planned, options.shards, nofile, seam)
         started_wall = seam.wall()
         checks: list[Check] = []
+        self._opening = seam.now()
         async with self._open_target() as target:
             await check_login(target.url, self._plan.seed, self._plan.target.ca_file, seam)
             before = await counters_of(target)
@@ -197,7 +201,12 @@ class Controller:
             yield Target(venue.url, "bundled", VenueControl(venue.url), venue)
 
     def _specs(self, url: str) -> list[ShardSpec]:
-        start = self._seam.wall() + LEAD_S.get(self._options.engine, 3.0)
+        lead_s = LEAD_S.get(self._options.engine, 4.0)
+        if (
+            self._options.engine != "inline"
+        ):  # a busy machine took long for the venue, and will for the shards
+            lead_s = min(LEAD_MAX_S, lead_s + 2 * self._options.shards * (self._seam.now() - self._opening))
+        start = self._seam.wall() + lead_s
         return [
             ShardSpec(
                 run=self._run_id,

@@ -17,6 +17,7 @@ from potrio.errors import (
     LocalProtocolError,
     PotrioError,
     RemoteProtocolError,
+    TlsFailed,
 )
 from potrio.protocol.events import Authenticated, Closed, Connected, EventReceived, SessionEvent
 from potrio.protocol.messages.base import Message
@@ -25,6 +26,7 @@ from potrio.protocol.messages.market import Tick, UpdateStream
 from potrio.protocol.ssid import Ssid
 from potrio.transport.http_head import HeadBuffer
 from potrio.transport.line import Line, LineOwner
+from potrio.transport.poller_tls import TlsLine
 from potrio.transport.upgrade import ClientUpgrade
 
 __all__ = ["MuxClient", "MuxHost", "MuxOwner", "MuxPhase"]
@@ -160,6 +162,14 @@ class MuxClient(LineOwner):
 
     # --- for the swarm ---
 
+    @property
+    def stage(self) -> str:
+        """What it is about, in a word: its phase, or TLS."""
+        line = self._line
+        if self.phase is MuxPhase.CONNECTING and isinstance(line, TlsLine) and line.is_securing:
+            return "tls"
+        return self.phase.value
+
     def begin(self, line: Line) -> None:
         """A connection has been begun."""
         self._line = line
@@ -211,7 +221,11 @@ class MuxClient(LineOwner):
             return
         if error is None and self._lean is None:
             error = HandshakeFailed(self._host.kit.target, "the venue closed the connection", "http")
-        if self.phase is MuxPhase.CONNECTING and isinstance(error, PotrioError):
+        if (
+            self.phase is MuxPhase.CONNECTING
+            and isinstance(error, PotrioError)
+            and not isinstance(error, TlsFailed)
+        ):
             refused = ConnectRefused(self._host.kit.target, str(error))
             refused.__cause__ = error.__cause__
             error = refused

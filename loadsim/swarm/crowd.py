@@ -38,10 +38,12 @@ class Crowd(MuxOwner):
             seam=stage.seam,
             connects_per_second=max(1.0, min(CONNECTS_PER_S_MAX, pace)),
             sources=spread_sources(expected * stage.spec.shards),
+            ssl_context=stage.ssl_context,
             allowed_hosts=(stage.host,),  # the controller has asked the allow-list
         )
         self._stage = stage
-        self._heap: list[tuple[float, int]] = []
+        self._heap: list[tuple[float, int, float]] = []
+        """(when, number of the client, when that was known): what is late because it was known late is not our lag."""
         self._changed = trio.Event()
         self._left = 0
         self._gone = trio.Event()
@@ -117,7 +119,7 @@ class Crowd(MuxOwner):
         due_s = player.next_due()
         if due_s < player.scheduled_s:
             player.scheduled_s = due_s
-            heapq.heappush(self._heap, (due_s, client.number))
+            heapq.heappush(self._heap, (due_s, client.number, self._stage.now_s()))
             if self._heap[0][1] == client.number:
                 self._changed.set()
 
@@ -134,11 +136,11 @@ class Crowd(MuxOwner):
                 now_s = stage.now_s()
                 if not heap or heap[0][0] > now_s:
                     break
-                due_s, number = heapq.heappop(heap)
+                due_s, number, known_s = heapq.heappop(heap)
                 client = self.swarm.clients[number]
                 if client.tag is not None and client.tag.scheduled_s == due_s:
                     if 0 < due_s < client.tag.leaves_s:
-                        stage.lag(due_s, now_s)
+                        stage.lag(max(due_s, known_s), now_s)
                     self._step(client, client.tag, now_s)
 
     def _step(self, client: MuxClient, player: Player, now_s: float) -> None:

@@ -100,11 +100,12 @@ class Part:
                 while stage.now_s() < player.leaves_s:
                     self._changed = trio.Event()
                     due_s = min(player.leaves_s, acts.next_due() if player.ready else player.leaves_s)
+                    known_s = stage.now_s()
                     with trio.move_on_at(stage.at(due_s)) as sleeping:
                         await self._changed.wait()
                     now_s = stage.now_s()
                     if sleeping.cancelled_caught and due_s < player.leaves_s:
-                        stage.lag(due_s, now_s)
+                        stage.lag(max(due_s, known_s), now_s)
                     for due in acts.take_due(now_s, ready=player.ready):
                         self._running += 1
                         nursery.start_soon(self._act, nursery, due)

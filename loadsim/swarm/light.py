@@ -100,6 +100,7 @@ class Life:
         session = ClientSession(now=stage.seam.now(), target=stage.host)
         while not player.finished:
             due_s = player.next_due() if player.ready else math.inf
+            known_s = stage.now_s()
             wake = min(stage.at(due_s), session.next_deadline() or math.inf, self._ps_at)
             messages: Sequence[Message] = ()
             with trio.move_on_at(wake):
@@ -109,7 +110,7 @@ class Life:
                 if self._take(session, session.receive_messages(messages, now), now):
                     opening.deadline = math.inf
             elif player.ready and self._began_s < due_s < player.leaves_s and stage.at(due_s) == wake:
-                stage.lag(due_s, now - stage.began)
+                stage.lag(max(due_s, known_s), now - stage.began)
             self._take(session, session.handle_deadline(now), now)
             if player.ready:
                 self._send(session, player.step(now - stage.began))

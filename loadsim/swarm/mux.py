@@ -9,6 +9,9 @@
 closed and spoken to at any time, from callbacks or from other tasks. What happens is told to a `MuxOwner`: what it is
 to be counted or measured by is its business. Whoever wants to know where everything stands asks `statistics`.
 
+With ``wss://`` each line has TLS in between (`poller_tls`): certificate and host name are verified, and a client whose
+venue is not who it says it is ends with `TlsFailed` before anything of its token has left. Some 30 KiB more a client.
+
 Only loopback hosts are allowed, and others that the caller names: this is a program that makes load.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import ssl
 from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -25,11 +29,14 @@ from msgspec import Struct
 
 from loadsim.swarm.client import MuxClient, MuxOwner, MuxPhase
 from loadsim.swarm.lean import Kit
-from potrio.errors import ConfigError, ConnectTimeout, LocalProtocolError, PotrioError
+from potrio.errors import ConfigError, ConnectTimeout, LocalProtocolError, PotrioError, TlsFailed
 from potrio.limits import HANDSHAKE_TIMEOUT, PS_INTERVAL
 from potrio.protocol.ssid import Ssid
 from potrio.seam import REAL, Seam
+from potrio.transport.dial import default_ssl_context
+from potrio.transport.line import Line
 from potrio.transport.poller import Poller
+from potrio.transport.poller_tls import connect_tls
 from potrio.transport.target import is_loopback, parse_target
 from potrio.transport.upgrade import ClientUpgrade, request_headers
 
@@ -85,6 +92,7 @@ class MuxClients:
         handshake_timeout_s: from the beginning of a connection to READY.
         ps_interval_s: how often each client sends ``ps``.
         allowed_hosts: hosts besides this machine that may be put under load.
+        ssl_context: for ``wss://``; None verifies with the certificates of the system.
 
     Raises:
         ConfigError: the URL cannot be used, or leads to a host that is not allowed.
@@ -101,14 +109,11 @@ class MuxClients:
         handshake_timeout_s: float = HANDSHAKE_TIMEOUT,
         ps_interval_s: float = PS_INTERVAL,
         allowed_hosts: Collection[str] = (),
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         target = parse_target(url, allow_insecure=True)
         if not (is_loopback(target.host) or target.host in allowed_hosts):
             raise ConfigError("url", f"{target.host} is not this machine, and not among the allowed hosts")
-        if target.tls:
-            raise ConfigError(
-                "url", "a swarm on one poller speaks ws://; for wss:// take another kind of client"
-            )
         if not 0 < connects_per_second <= CONNECTS_PER_SECOND_MAX:
             raise ConfigError("connects_per_second", f"must be above 0, at most {CONNECTS_PER_SECOND_MAX:g}")
         self.owner = owner
@@ -117,6 +122,7 @@ class MuxClients:
         self.clients: list[MuxClient] = []
         """All that were ever started, by their number."""
         self._target = target
+        self._ssl_context = (ssl_context or default_ssl_context()) if target.tls else None
         self._headers = request_headers()
         self._seam = seam
         self._sources = tuple(sources)
@@ -248,7 +254,7 @@ class MuxClients:
             case MuxPhase.WAITING:
                 self._queue.append(client)
             case MuxPhase.CONNECTING | MuxPhase.UPGRADING | MuxPhase.LOGGING_IN:
-                client.fail(ConnectTimeout(self.kit.target, client.phase.value, self._handshake_timeout_s))
+                client.fail(ConnectTimeout(self.kit.target, client.stage, self._handshake_timeout_s))
             case MuxPhase.READY if ps_at < math.inf:
                 self._look_at_ready(client, now, ps_at)
             case _:
@@ -288,8 +294,21 @@ class MuxClients:
         source = self._sources[client.number % len(self._sources)] if self._sources else None
         self._connects += 1
         try:
-            line = self._poller.connect(family, address, client, source=source)
-        except OSError as error:
+            line: Line
+            if self._ssl_context is None:
+                line = self._poller.connect(family, address, client, source=source)
+            else:
+                line = connect_tls(
+                    self._poller,
+                    family,
+                    address,
+                    client,
+                    context=self._ssl_context,
+                    host=self._target.host,
+                    target=self.kit.target,
+                    source=source,
+                )
+        except (OSError, TlsFailed) as error:
             client.fail(error)
             return
         client.begin(line)

@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from loadsim.metrics.recorder import Recorder
-from loadsim.plan.schedule import Arrival, arrivals, of_shard
+from loadsim.plan.schedule import arrivals, of_shard
 from loadsim.swarm.crowd import Crowd
 from loadsim.swarm.full import play_full
 from loadsim.swarm.lag import watch_lag
@@ -62,7 +62,7 @@ async def play(stage: Stage) -> None:
     crowd = None
     async with trio.open_nursery() as background:
         background.start_soon(play_link_faults, stage)
-        if any(lane_of(stage, arrival) == "mux" for arrival in mine):
+        if any(arrival.lane == "mux" for arrival in mine):
             crowd = Crowd(stage, len(mine))
             await background.start(crowd.run)
         async with trio.open_nursery() as clients:
@@ -70,7 +70,7 @@ async def play(stage: Stage) -> None:
                 if stage.now_s() < arrival.at_s:
                     await trio.sleep_until(stage.at(arrival.at_s))
                     stage.lag(arrival.at_s, stage.now_s())
-                match lane_of(stage, arrival):
+                match arrival.lane:
                     case "mux":
                         assert crowd is not None, "made above"
                         crowd.arrive(arrival)
@@ -81,11 +81,6 @@ async def play(stage: Stage) -> None:
             if crowd is not None:
                 await crowd.wait_gone()
         background.cancel_scope.cancel("everybody has gone")
-
-
-def lane_of(stage: Stage, arrival: Arrival) -> str:
-    """The lane a client is played on: the poller speaks no TLS, so that mux is light there."""
-    return "light" if arrival.lane == "mux" and stage.is_tls else arrival.lane
 
 
 class Reporter:

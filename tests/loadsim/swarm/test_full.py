@@ -37,7 +37,7 @@ async def test_every_action_works(autojump_clock, play) -> None:
         f'[[act]]\nclient = "a"\ndo = "{do}"\nevery = "2s"\nafter = "3s"\ntimes = 2\n'
         for do in ("candles", "balance", "idle", "unsubscribe")
     )
-    merged, stats, link = await play(USERS.format(n=1) + WATCH + acts, duration="15s")
+    merged, _stats, link = await play(USERS.format(n=1) + WATCH + acts, duration="15s")
 
     assert merged.counters["started"] == merged.counters["planned"] == 9
     for event in ("loadHistoryPeriod", "getBalance", "unSubscribeSymbol", "changeSymbol"):
@@ -71,7 +71,7 @@ async def test_a_cut_link_is_the_clients_own(autojump_clock, play) -> None:
 
 async def test_a_refused_order_is_an_outcome(autojump_clock, play, venue) -> None:
     venue.exchange.plan.add((Fault(kind=FaultKind.REFUSE, count=1, error="NO"),))
-    merged, stats, link = await play(USERS.format(n=1) + TRADE, duration="6s")
+    merged, _stats, link = await play(USERS.format(n=1) + TRADE, duration="6s")
 
     assert link.series("rtt", event="openOrder").outcomes == {"ok": 1, "rejected:NO": 1}
     assert merged.counters["orders.rejected"] == 1

@@ -82,7 +82,7 @@ async def test_links_are_cut_and_fall_silent_for_a_share_of_the_clients(autojump
         '[[fault]]\nat = "6s"\nkind = "half_open"\nscope = "link"\nfor = "2s"\n'
     )
     ping = '[[act]]\nclient = "a"\ndo = "balance"\nevery = "500ms"\ndeadline = "1s"\n'
-    merged, stats, link = await play(USERS.format(n=20) + WATCH + ping + faults, duration="12s")
+    merged, _stats, link = await play(USERS.format(n=20) + WATCH + ping + faults, duration="12s")
 
     counters = merged.counters
     assert 3 <= counters["disconnects"] <= 17
