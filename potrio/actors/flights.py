@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import trio
 
+from potrio.errors import RetryLater
+
 __all__ = ["Flights"]
 
 K = TypeVar("K", bound=Hashable)
@@ -33,14 +35,15 @@ class Flights(Generic[K, V]):
     async def share(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
         """Return what ``ask`` returns, or what another caller's with an equal key does that is under way.
 
-        An error is everybody's, too: each gets a copy of its own. Cancelling only ends this caller's part.
+        An error is everybody's, too: each gets a copy of its own. But `RetryLater` is that asker's alone, who had no
+        more time: the next one asks with its own deadline. Cancelling only ends this caller's part.
         """
         while (flight := self._flights.get(key)) is not None:
             await flight.landed.wait()
             if flight.answers:
                 self.shared += 1
                 return flight.answers[0]
-            if flight.error is not None:
+            if flight.error is not None and not isinstance(flight.error, RetryLater):
                 raise copy.copy(flight.error)
         flight = self._flights[key] = _Flight()
         try:

@@ -41,7 +41,7 @@ class HistoryCalls(CatalogueCalls):
             asset: a symbol of `assets`.
             timeframe: ``"5s"``, ``"1m"``, ``"4h"``, ``"1d"``, or seconds.
             count: so many, whatever time they span: where the market was closed, there are no candles.
-            end: an aware datetime.
+            end: an aware datetime; one that is to come counts as now.
             start: an aware datetime, in place of ``count``: all candles that start at or after it.
             include_forming: put the candle that is under way now behind the others, with ``complete=False``; there is
                 none as long as nothing has happened in it. For calls without ``end``.

@@ -65,7 +65,7 @@ async def load_candles(
     now = clock.to_utc(clock.stamp_at(seam.wall()))
     if include_forming and end is not None:
         raise ConfigError("include_forming", "there is a forming candle only where end is now: leave end out")
-    until = now if end is None else moment("end", end)
+    until = now if end is None else min(now, moment("end", end))  # what is to come is no gap
     boundary = bucket_start(until, period_s, clock.zone_s)  # where the last closed candle ends
     if start is None:
         count, since = checked_count(count), boundary

@@ -373,6 +373,27 @@ async def test_a_balance_that_nobody_waits_for_any_more_is_not_asked_for_later(
         assert (await client.refresh_balance()).balance == 50_000
 
 
+async def test_one_callers_short_deadline_is_no_error_of_another_who_asks_the_same(autojump_clock, connect):
+    """D3, D4: equal questions share an answer, and each waits or fails by its own deadline."""
+    limits = RateLimits(Rates(requests=Rate(0.5, 2)), Rates.unlimited())
+    told = []
+    async with connect(limits=limits) as client:
+        await client.send_raw("favorite/load")
+
+        async def ask(seconds: float) -> None:
+            with trio.fail_after(seconds):
+                try:
+                    told.append(len(await client.candles(ASSET, "1m", 300)))
+                except RateLimited:
+                    told.append(seconds)
+
+        async with trio.open_nursery() as nursery:
+            for seconds in (0.5, 60.0, 60.0):
+                nursery.start_soon(ask, seconds)
+                await trio.lowlevel.checkpoint()
+    assert told == [0.5, 300, 300], "the first page passed, and the second did not have the time"
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.5])
 async def test_a_pause_that_somebody_else_takes_back_is_not_waited_for_for_ever(
     autojump_clock, connect, delay

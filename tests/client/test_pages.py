@@ -118,6 +118,16 @@ async def test_a_range_is_all_that_starts_in_it(autojump_clock):
     assert await load(Archive(), start=LONG_AGO, end=LONG_AGO + timedelta(seconds=40)) == []
 
 
+async def test_an_end_that_is_to_come_counts_as_now(autojump_clock):
+    """No gap in the future, and no candle under way among the closed ones."""
+    now = datetime.fromtimestamp(EPOCH, UTC)
+    for later in (timedelta(seconds=1), timedelta(minutes=10), timedelta(days=300)):
+        candles = await load(Archive(), 5, now + later)
+        assert candles == await load(Archive(), 5)
+        assert (candles.gaps, candles.complete) == ((), True)
+        assert await load(Archive(), start=now - timedelta(minutes=5), end=now + later) == candles[1:]
+
+
 async def test_gaps_are_listed_also_at_the_edges_of_a_range(autojump_clock):
     noon = int(LONG_AGO.timestamp()) - 30
     archive = Archive(since=noon - 3600, closed=((noon - 1800, noon - 1200), (noon - 300, noon + 900)))
