@@ -66,6 +66,7 @@ from potrio.errors import (
     SsidError,
     StreamOverflow,
     TlsFailed,
+    TlsTruncated,
     UpgradeRejected,
 )
 from potrio.protocol.candle_builder import Forming
@@ -167,6 +168,7 @@ __all__ = [
     "Tick",
     "TimeFrame",
     "TlsFailed",
+    "TlsTruncated",
     "UpgradeRejected",
     "VenueClock",
     "Won",

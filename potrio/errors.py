@@ -45,6 +45,7 @@ __all__ = [
     "SsidError",
     "StreamOverflow",
     "TlsFailed",
+    "TlsTruncated",
     "UpgradeRejected",
 ]
 
@@ -212,6 +213,10 @@ class ConnectionClosed(PotrioError):
 
 class ConnectionBroken(ConnectionClosed):
     """The connection was ended by the peer or by the network."""
+
+
+class TlsTruncated(ConnectionBroken):
+    """The peer's end came without TLS's own word of it (close_notify): what was sent last may have been cut off."""
 
 
 class OutboundFull(PotrioError):

@@ -18,7 +18,6 @@ look up.
 from __future__ import annotations
 
 import math
-import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -40,6 +39,7 @@ from potrio.limits import CLIENT_MESSAGE_MAX, FRAGMENTS_MAX, TCP_ATTEMPT_TIMEOUT
 from potrio.protocol.websocket import WebSocketCodec
 from potrio.seam import REAL, Seam
 from potrio.transport.base import Transport, TransportKind
+from potrio.transport.failure_words import failure_words
 from potrio.transport.framed import FramedTransport
 from potrio.transport.http_head import HeadBuffer, receive_head
 from potrio.transport.proxy import Proxy, start_tunnel
@@ -168,7 +168,7 @@ async def _resolve(target: Target, seam: Seam) -> list[tuple[int, tuple[str | in
     try:
         addresses = await seam.resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
-        raise NameNotResolved(str(target), _words(error)) from error
+        raise NameNotResolved(str(target), failure_words(error)) from error
     if not addresses:
         raise NameNotResolved(str(target), "the name has no address")
     if target.loopback_only:
@@ -193,7 +193,7 @@ async def _connect(
             failures.append(TimeoutError(f"no answer within {patience:g} s"))
         except OSError as error:
             failures.append(error)
-    reason = "; ".join(dict.fromkeys(_words(failure) for failure in failures))
+    reason = "; ".join(dict.fromkeys(failure_words(failure) for failure in failures))
     cause = (
         failures[0] if len(failures) == 1 else ExceptionGroup("no address could be connected to", failures)
     )
@@ -205,7 +205,7 @@ async def _connect_proxy(target: Target, proxy: Proxy, seam: Seam) -> trio.abc.S
     try:
         addresses = await seam.resolve(proxy.host, proxy.port)
     except (OSError, UnicodeError) as error:
-        raise ProxyFailed(str(target), f"{proxy}: {_words(error)}") from error
+        raise ProxyFailed(str(target), f"{proxy}: {failure_words(error)}") from error
     try:
         stream = await _connect(target, addresses, seam)
     except ConnectRefused as error:
@@ -226,9 +226,9 @@ async def _start_tls(
         tls = seam.wrap_tls(stream, context, target.host)
         await tls.do_handshake()
     except trio.BrokenResourceError as error:
-        raise TlsFailed(str(target), _words(error.__cause__ or error)) from error
+        raise TlsFailed(str(target), failure_words(error.__cause__ or error)) from error
     except (ssl.SSLError, ssl.CertificateError, ValueError) as error:
-        raise TlsFailed(str(target), _words(error)) from error
+        raise TlsFailed(str(target), failure_words(error)) from error
     return tls
 
 
@@ -267,7 +267,7 @@ async def _upgrade(stream: trio.abc.Stream, target: Target, headers: list[tuple[
         upgrade.receive_head(await receive_head(stream, head))
     except trio.BrokenResourceError as error:
         raise UpgradeRejected(
-            str(target), f"the connection was lost: {_words(error.__cause__ or error)}"
+            str(target), f"the connection was lost: {failure_words(error.__cause__ or error)}"
         ) from error
     except (ConnectionBroken, RemoteProtocolError) as error:
         raise UpgradeRejected(str(target), str(error)) from error
@@ -286,28 +286,3 @@ async def _close(stream: trio.abc.Stream) -> None:
     """Close a stream now, also under cancellation."""
     with trio.CancelScope(shield=True):
         await trio.aclose_forcefully(stream)
-
-
-def _words(error: BaseException) -> str:
-    """Say in one line what the system or OpenSSL has to say."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"the certificate is not accepted: {error.verify_message}"
-        case ssl.SSLEOFError():
-            return "the server closed the connection during the TLS handshake"
-        case ssl.SSLError() if error.reason in (
-            "WRONG_VERSION_NUMBER",
-            "HTTP_REQUEST",
-            "PACKET_LENGTH_TOO_LONG",
-        ):
-            return f"the port does not speak TLS ({error.reason})"
-        case ssl.SSLError():
-            return str(error.reason or error)
-        case OSError() if error.errno is not None and error.errno > 0:
-            return os.strerror(error.errno)  # without trio's prefix; the target is in the error already
-        case OSError():
-            return (
-                error.strerror or str(error) or type(error).__name__
-            )  # a resolver's own numbers are negative
-        case _:
-            return str(error) or type(error).__name__

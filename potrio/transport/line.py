@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import socket
 from collections import deque
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 from potrio.errors import ConnectionBroken, ConnectionClosed, OutboundFull
 from potrio.transport.readiness import BROKEN, READABLE, WRITABLE, Readiness
 
-__all__ = ["Line", "LineHost", "LineOwner"]
+__all__ = ["Line", "LineHost", "LineOwner", "SocketLine"]
 
 WRITE_SIZE: Final = 64 * 1024
 """Pieces that wait are joined up to this size: one call of the system for many small ones."""
@@ -62,12 +63,76 @@ class LineOwner:
         """
 
 
-class Line:
-    """One socket of a poller; made by `Poller.add` and `Poller.connect`. No method of it waits."""
+class Line(abc.ABC):
+    """What an owner talks to: a connection of a poller, plain (`SocketLine`) or with TLS in between. Nothing waits."""
+
+    __slots__ = ()
+
+    @property
+    @abc.abstractmethod
+    def error(self) -> ConnectionClosed | None:
+        """Why nothing can be sent any more."""
+
+    @property
+    @abc.abstractmethod
+    def is_closed(self) -> bool:
+        """Whether the socket is closed."""
+
+    @property
+    @abc.abstractmethod
+    def waiting(self) -> int:
+        """Bytes that have not been written yet."""
+
+    @property
+    @abc.abstractmethod
+    def socket(self) -> socket.SocketType:
+        """The socket, for its options and addresses only."""
+
+    @abc.abstractmethod
+    def send(self, data: bytes) -> bool:
+        """Write, or queue what cannot be written now; the same bytes object may be sent on any number of lines.
+
+        Returns:
+            Whether all of it was written; if not, `LineOwner.drained` says when that has happened.
+
+        Raises:
+            OutboundFull: too much is waiting already. What alone is larger than the bound is taken while nothing waits.
+            ConnectionClosed: nothing can be sent any more; `ConnectionBroken` where that is not our own doing. What the
+                peer sent before may still come.
+        """
+
+    @abc.abstractmethod
+    def send_eof(self) -> None:
+        """Say no more: ends our direction once all is written that waits. Nothing where the line has ended."""
+
+    @abc.abstractmethod
+    def forget_unsent(self) -> None:
+        """Drop what waits: the peer may have the half of it, so nothing sensible can be sent afterwards."""
+
+    @abc.abstractmethod
+    def pause(self) -> None:
+        """Read no more until `resume`: the peer is slowed down by TCP. What was read already has been given."""
+
+    @abc.abstractmethod
+    def resume(self) -> None:
+        """Read on."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the socket at once, without telling the owner. What waits is lost. Again does nothing."""
+
+    @abc.abstractmethod
+    def end(self, error: Exception | None) -> None:
+        """Close the socket and tell the owner why."""
+
+
+class SocketLine(Line):
+    """One socket of a poller; made by `Poller.add` and `Poller.connect`."""
 
     __slots__ = (
         "_connecting",
         "_eof",
+        "_error",
         "_fd",
         "_mask",
         "_outbound",
@@ -78,14 +143,18 @@ class Line:
         "_shuts",
         "_sock",
         "_waiting",
-        "error",
     )
 
     def __init__(
-        self, poller: LineHost, sock: socket.SocketType, owner: LineOwner, *, connecting: bool, outbound_max: int
+        self,
+        poller: LineHost,
+        sock: socket.SocketType,
+        owner: LineOwner,
+        *,
+        connecting: bool,
+        outbound_max: int,
     ) -> None:
-        self.error: ConnectionClosed | None = None
-        """Why nothing can be sent any more."""
+        self._error: ConnectionClosed | None = None
         self._poller = poller
         self._sock = sock
         self._fd = sock.fileno()
@@ -101,6 +170,11 @@ class Line:
 
     def __repr__(self) -> str:
         return f"<Line {self._fd}>" if self._fd >= 0 else "<Line closed>"
+
+    @property
+    def error(self) -> ConnectionClosed | None:
+        """Why nothing can be sent any more."""
+        return self._error
 
     @property
     def is_closed(self) -> bool:
@@ -120,17 +194,8 @@ class Line:
     # --- out ---
 
     def send(self, data: bytes) -> bool:
-        """Write, or queue what cannot be written now; the same bytes object may be sent on any number of lines.
-
-        Returns:
-            Whether all of it was written; if not, `LineOwner.drained` says when that has happened.
-
-        Raises:
-            OutboundFull: too much is waiting already. What alone is larger than the bound is taken while nothing waits.
-            ConnectionClosed: nothing can be sent any more; `ConnectionBroken` where that is not our own doing. What the
-                peer sent before may still come.
-        """
-        if self.error is not None or self._shuts:
+        """Write, or queue: `Line.send`."""
+        if self._error is not None or self._shuts:
             raise self._send_error()
         if self._outbound is not None:
             if self._waiting + len(data) > self._outbound_max:
@@ -187,7 +252,7 @@ class Line:
         if self._fd < 0:
             return
         known = error if isinstance(error, ConnectionClosed) else None
-        self._release(self.error or known or ConnectionBroken("the peer has closed the connection"))
+        self._release(self._error or known or ConnectionBroken("the peer has closed the connection"))
         self._poller.tell_end(self, self._owner, error)
 
     def _release(self, error: ConnectionClosed) -> None:
@@ -198,8 +263,8 @@ class Line:
         self._mask = -1
         self._outbound = None
         self._waiting = 0
-        if self.error is None:
-            self.error = error
+        if self._error is None:
+            self._error = error
         self._sock.close()
 
     # --- for the poller ---
@@ -226,7 +291,7 @@ class Line:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            self.end(self.error if isinstance(self.error, ConnectionBroken) else _broken(error))
+            self.end(self._error if isinstance(self._error, ConnectionBroken) else _broken(error))
             return 0
         if data:
             self._poller.reads += 1
@@ -246,7 +311,7 @@ class Line:
             return 0
         except OSError as error:
             # Not the end yet, where we still read: what the peer sent before may be there, and then its end.
-            self.error = _broken(error)
+            self._error = _broken(error)
             self._outbound = None
             self._waiting = 0
             return -1
@@ -271,7 +336,7 @@ class Line:
             self.watch()
             self._owner.drained(self)
             if self._eof:
-                self.end(self.error)  # otherwise reading finds the end
+                self.end(self._error)  # otherwise reading finds the end
             return
         self._waiting -= sent
         if sent < len(piece):
@@ -319,10 +384,10 @@ class Line:
             self._mask = mask
 
     def _send_error(self) -> ConnectionClosed:
-        if self.error is None:
+        if self._error is None:
             return ConnectionClosed("nothing can be sent after the end of our direction")
-        fresh = type(self.error)(*self.error.args)
-        fresh.__cause__ = self.error.__cause__
+        fresh = type(self._error)(*self._error.args)
+        fresh.__cause__ = self._error.__cause__
         return fresh
 
 

@@ -27,7 +27,7 @@ from msgspec import Struct
 from potrio.errors import ConnectionClosed
 from potrio.limits import LINE_OUTBOUND_MAX, LINE_READ_MAX, POLLER_EVENTS_MAX, POLLER_SLICE
 from potrio.seam import REAL, Seam
-from potrio.transport.line import Line, LineOwner
+from potrio.transport.line import Line, LineOwner, SocketLine
 from potrio.transport.readiness import Readiness, open_readiness
 
 __all__ = ["Poller", "PollerStatistics"]
@@ -81,7 +81,7 @@ class Poller:
         self._seam = seam
         self._events_max = events_max
         self._slice_s = slice_s
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, SocketLine] = {}
         self._added = self._passes = self._owner_errors = 0
         self._running = self._closed = False
         self._waiting: trio.CancelScope | None = None
@@ -140,7 +140,9 @@ class Poller:
                     await trio.lowlevel.checkpoint()
                     ends = now() + self._slice_s
 
-    def add(self, sock: socket.SocketType, owner: LineOwner, *, outbound_max: int = LINE_OUTBOUND_MAX) -> Line:
+    def add(
+        self, sock: socket.SocketType, owner: LineOwner, *, outbound_max: int = LINE_OUTBOUND_MAX
+    ) -> Line:
         """Take over a connected, non-blocking socket (`Seam.take_socket`).
 
         Raises:
@@ -169,11 +171,13 @@ class Poller:
         sock = self._seam.start_connect(family, address, source=source)
         return self._open(sock, owner, connecting=True, outbound_max=outbound_max)
 
-    def _open(self, sock: socket.SocketType, owner: LineOwner, *, connecting: bool, outbound_max: int) -> Line:
+    def _open(
+        self, sock: socket.SocketType, owner: LineOwner, *, connecting: bool, outbound_max: int
+    ) -> Line:
         if self._closed:
             sock.close()
             raise ConnectionClosed("the poller has been closed")
-        line = Line(self, sock, owner, connecting=connecting, outbound_max=outbound_max)
+        line = SocketLine(self, sock, owner, connecting=connecting, outbound_max=outbound_max)
         try:
             line.watch()
         except OSError:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from potrio.errors import ConnectionBroken, ConnectionClosed, OutboundFull
-from potrio.transport.line import Line, LineOwner
-from potrio.transport.readiness import BROKEN, READABLE, WRITABLE, EpollReadiness
+from potrio.transport.line import Line, LineOwner, SocketLine
+from potrio.transport.readiness import BROKEN, READABLE, WRITABLE, open_readiness
 
 
 class Host:
@@ -17,7 +17,7 @@ class Host:
 
     def __init__(self) -> None:
         self.read_max = 100
-        self.readiness = EpollReadiness()
+        self.readiness = open_readiness()
         self.reads = self.writes = self.bytes_received = self.bytes_sent = 0
         self.told: list[Exception | None] = []
         self.forgotten: list[bool] = []
@@ -46,11 +46,11 @@ class Notes(LineOwner):
 
 
 @pytest.fixture
-def scene() -> Iterator[tuple[Line, Notes, Host, socket.socket]]:
+def scene() -> Iterator[tuple[SocketLine, Notes, Host, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     host, notes = Host(), Notes()
-    line = Line(host, ours, notes, connecting=False, outbound_max=1_000_000)
+    line = SocketLine(host, ours, notes, connecting=False, outbound_max=1_000_000)
     line.watch()
     yield line, notes, host, theirs
     line.close()
@@ -58,7 +58,7 @@ def scene() -> Iterator[tuple[Line, Notes, Host, socket.socket]]:
     host.readiness.close()
 
 
-Scene = tuple[Line, Notes, Host, socket.socket]
+Scene = tuple[SocketLine, Notes, Host, socket.socket]
 
 
 def test_one_turn_is_one_read(scene: Scene) -> None:
