@@ -189,7 +189,7 @@ async def test_each_kind_of_failure_is_reached_and_its_class_and_fields_tell_it_
         assert refused.value.code == "MARKET_BUSY"
         with pytest.raises(RequestTimeout):
             await client.refresh_balance()
-        await client.place(ASSET, "call", 10, duration=60)
+        await (await client.place(ASSET, "call", 10, duration=60)).opened()
         with pytest.raises(RateLimited) as limited:
             await client.place(OTHER, "call", 10, duration=60)
         assert 0 < limited.value.retry_in_s <= 20
