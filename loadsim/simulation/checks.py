@@ -33,7 +33,9 @@ def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]
         if times > 1:
             yield Violation("I1 at most once", f"the venue heard it {times} times", request_id)
         if request_id not in client.orders:
-            yield Violation("I4 no deal lost", "the venue heard an order that the client does not know", request_id)
+            yield Violation(
+                "I4 no deal lost", "the venue heard an order that the client does not know", request_id
+            )
     owners: dict[str, str] = {}
     beyond = beyond_knowing(client, ledger)
     for request_id, handle in client.orders.items():
@@ -42,7 +44,9 @@ def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]
         if not handle.state.ended and request_id not in beyond:
             yield Violation("I9 everything ends", f"still {handle.state.value}", request_id)
         if request_id in settled and handle.deal != settled[request_id]:
-            yield Violation("I5 settled never changes", f"{settled[request_id]} became {handle.deal}", request_id)
+            yield Violation(
+                "I5 settled never changes", f"{settled[request_id]} became {handle.deal}", request_id
+            )
         if handle.deal_id is not None:
             if handle.deal_id in owners:
                 yield Violation("I3 one deal one order", f"shared with {owners[handle.deal_id]}", request_id)
@@ -101,10 +105,16 @@ def check_money(client: Client, ledger: VenueLedger, uid: int) -> Iterator[Viola
     if account.balance + account.staked != account.deposited + account.earned:
         yield Violation("I10 money", "the venue's own books do not add up")
     if client.balance != account.balance:
-        yield Violation("I10 money", f"the client's balance is {client.balance}, the venue's {account.balance}")
-    told = [h.deal.profit for h in client.orders.values() if h.state is OrderState.SETTLED and h.deal is not None]
+        yield Violation(
+            "I10 money", f"the client's balance is {client.balance}, the venue's {account.balance}"
+        )
+    told = [
+        h.deal.profit for h in client.orders.values() if h.state is OrderState.SETTLED and h.deal is not None
+    ]
     if sum(told, Decimal(0)) != account.earned:
-        yield Violation("I10 money", f"the client earned {sum(told, Decimal(0))}, the venue says {account.earned}")
+        yield Violation(
+            "I10 money", f"the client earned {sum(told, Decimal(0))}, the venue says {account.earned}"
+        )
     doubtful = sum((client.orders[each].intent.amount for each in beyond_knowing(client, ledger)), Decimal(0))
     if client.exposure != account.staked + doubtful:
         yield Violation("I10 money", f"at stake: {client.exposure}, the venue says {account.staked}")

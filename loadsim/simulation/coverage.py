@@ -13,9 +13,7 @@ __all__ = ["CELLS", "covered", "never", "table"]
 STATES: Final = ("none", "new", "sent", "unknown", "open", "settling")
 PHASES: Final = ("ready", "reconnecting", "connecting", "authenticating", "degraded")
 
-POSSIBLE: Final = {
-    ("none", phase) for phase in PHASES
-} | {
+POSSIBLE: Final = {("none", phase) for phase in PHASES} | {
     ("new", "ready"),
     ("new", "reconnecting"),
     ("new", "connecting"),
@@ -31,7 +29,11 @@ POSSIBLE: Final = {
 """An order is SENT only while its link is up."""
 
 CELLS: Final = tuple(
-    (kind, state, phase) for kind in KINDS for state in STATES for phase in PHASES if (state, phase) in POSSIBLE
+    (kind, state, phase)
+    for kind in KINDS
+    for state in STATES
+    for phase in PHASES
+    if (state, phase) in POSSIBLE
 )
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of ends of a simulated connection: message by message, or byte by byte under the real WebSocket code."""
+"""The two kinds of ends of a simulated connection: whole messages, or bytes under the real WebSocket code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would make two runs of one seed differ is forbidden while a simulation runs: real time, chance, sockets, threads."""
+"""Real time, chance, sockets and threads are forbidden in a simulation: two runs of one seed would differ by them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from loadsim.venue.server import Venue
 from potrio.protocol.events import EventReceived
 from potrio.protocol.server_session import ServerSession
 
-__all__ = ["Violation", "VenueLedger"]
+__all__ = ["VenueLedger", "Violation"]
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -39,7 +39,9 @@ class VenueLedger:
         on_order: called after an order was heard.
     """
 
-    def __init__(self, venue: Venue, history: History, journal: Callable[[], sqlite3.Connection | None]) -> None:
+    def __init__(
+        self, venue: Venue, history: History, journal: Callable[[], sqlite3.Connection | None]
+    ) -> None:
         self.venue = venue
         self.heard: dict[int, Counter[str]] = {}
         self.logged_in: set[int] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import trio
@@ -36,7 +36,9 @@ def message_level() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _dial(url: str, *, seam: SimNetwork, on_stage: Any = None, **_: object) -> AsyncIterator[MessageEnd]:
+async def _dial(
+    url: str, *, seam: SimNetwork, on_stage: Any = None, **_: object
+) -> AsyncIterator[MessageEnd]:
     target = parse_target(url)
     if on_stage is not None:
         on_stage("tcp")
@@ -58,7 +60,7 @@ class _Request:
 
     path = "/socket.io/"
     wants_websocket = True
-    query = {"transport": "websocket", "EIO": "4"}
+    query: ClassVar = {"transport": "websocket", "EIO": "4"}
 
     def __init__(self, door: Door) -> None:
         self._door = door

@@ -219,7 +219,9 @@ class Nemesis:
             case "lose_reply":
                 made = Fault(kind=FaultKind.LOSE, event=reply)
             case "delay_reply":
-                made = Fault(kind=FaultKind.DELAY, event=reply, delay_ms=int(1 + 1000 * min(6.0, fault.for_s)))
+                made = Fault(
+                    kind=FaultKind.DELAY, event=reply, delay_ms=int(1 + 1000 * min(6.0, fault.for_s))
+                )
             case "duplicate_reply":
                 made = Fault(kind=FaultKind.DUPLICATE, event=reply, count=1 + int(5 * fault.share))
             case "reorder_reply":

@@ -51,7 +51,7 @@ class SimDatabase(sqlite3.Connection):
 
 
 class Door(trio.abc.Stream):
-    """The venue's end of a connection of messages, before anybody has spoken: stands for a stream where one is wanted."""
+    """The venue's end of a connection of messages, before anybody has spoken, in the shape of a stream."""
 
     def __init__(self, transport: MessageEnd) -> None:
         self.transport = transport
@@ -118,6 +118,11 @@ class SimNetwork(MemoryNetwork):
     def _forget_closed(self) -> None:
         self.lines = [line for line in self.lines if line.is_open]
 
+    @property
+    def is_busy(self) -> bool:
+        """Is anything on its way to the venue?"""
+        return any(line.up.in_flight or line.up.ready for line in self.lines if line.is_open)
+
     async def _reach(self, port: int) -> MemoryListener:
         self.dialled.append(self._clock.now)
         await trio.sleep(self.weather.latency() + self.accept_s)
@@ -171,7 +176,7 @@ class SimNetwork(MemoryNetwork):
         opened = sqlite3.connect(
             name, uri=True, isolation_level=None, check_same_thread=False, factory=SimDatabase
         )
-        cast(SimDatabase, opened).disk = self.disk
+        cast("SimDatabase", opened).disk = self.disk
         return opened
 
     async def in_thread(self, function: Callable[[], T]) -> T:
@@ -179,4 +184,3 @@ class SimNetwork(MemoryNetwork):
         with trio.CancelScope(shield=True):
             await trio.sleep(self.disk.slow_s)
         return function()
-

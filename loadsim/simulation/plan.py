@@ -1,4 +1,4 @@
-"""What one seed means: the weather, the work and the faults, drawn before anything runs, so that faults can be left out.
+"""What one seed means: weather, work and faults, drawn before anything runs, so that faults can be left out.
 
 A swarm of configurations (FoundationDB, TigerBeetle): some seeds have no faults, some only one kind, and rates,
 latencies and readers differ, so that rare mixes come up. What is drawn for a time does not depend on how long the run

@@ -14,10 +14,8 @@ from unittest.mock import patch
 import msgspec
 import trio
 
-from potrio.actors import connection, order_clock, order_facts, phases
-from potrio.actors import link as link_module
+from potrio.actors import connection, order_clock, order_facts
 from potrio.actors.account import AccountState
-from potrio.actors.book import Book
 from potrio.actors.evidence import Evidence
 from potrio.actors.feeds import Feeds
 from potrio.actors.keys import CONNECTION
@@ -25,7 +23,6 @@ from potrio.actors.link import SubmitOrder
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_journal import OrderJournal
-from potrio.actors.order_sending import OrderSending
 from potrio.actors.router import Routes
 from potrio.actors.stream import Stream
 from potrio.actors.wire import Wire
@@ -53,17 +50,16 @@ def _send_again(clock: OrderClock, evidence: Evidence) -> None:
 
 def resend_after_reconnect() -> Patches:
     """An order without an answer is sent again on the next connection."""
-    lost = Evidence.lost
+    real = OrderFacts.opened_list
 
-    def hear(self: OrderFacts, message: Any, real: Any = OrderFacts.opened_list) -> Any:
+    def opened_list(self: OrderFacts) -> None:
         for evidence in self.clock.live():
             if evidence.link_lost and evidence.deal is None and not evidence.presumed:
                 evidence.presumed = True
                 _send_again(self.clock, evidence)
-        return real(self)
+        real(self)
 
-    assert callable(lost)
-    return ((OrderFacts, "opened_list", lambda self: hear(self, None)),)
+    return ((OrderFacts, "opened_list", opened_list),)
 
 
 def resend_when_unanswered() -> Patches:
@@ -80,7 +76,10 @@ def resend_when_unanswered() -> Patches:
 
 def no_grace_before_void() -> Patches:
     """Whatever is not in the first list counts as never accepted."""
-    absent: Callable[..., bool] = lambda *_: True
+
+    def absent(*_: object) -> bool:
+        return True
+
     real = Evidence.state
 
     def state(self: Evidence, closing_passed: bool = False) -> Any:
@@ -92,14 +91,6 @@ def no_grace_before_void() -> Patches:
         (order_facts, "absent_from_opened", absent),
         (order_facts, "absent_from_closed", absent),
         (Evidence, "state", state),
-    )
-
-
-def refusal_to_wrong_order() -> Patches:
-    """A refusal is taken for that of the newest order, whatever its asset."""
-    return (
-        (OrderSending, "in_flight", lambda self, evidence: evidence.deal is None and evidence.written_at is not None),
-        (order_facts, "meant_by", lambda refusal, orders: next(reversed(list(orders)), None)),
     )
 
 
@@ -134,26 +125,6 @@ def gap_not_reported() -> Patches:
     return ((Feeds, "start_bridging", start_bridging),)
 
 
-def bridge_in_wrong_order() -> Patches:
-    """The missing ticks are delivered newest first."""
-    real = Feeds.bridge
-
-    def bridge(self: Feeds, asset: str, recent: Any) -> None:
-        feed = self._feeds.get(asset)
-        held = list(feed.bridging or ()) if feed is not None else []
-        if feed is not None and feed.bridging is not None and recent:
-            feed.bridging = []
-            last = feed.last or 0.0
-            missing = [tick for tick in recent if tick.timestamp > last]
-            feed.deliver(held)
-            feed.bridging = None
-            feed.deliver(missing)
-            return
-        real(self, asset, recent)
-
-    return ((Feeds, "bridge", bridge),)
-
-
 def settlement_doubled() -> Patches:
     """A deal that is told as closed once more wins once more."""
     real = Evidence.join
@@ -179,24 +150,6 @@ def balance_invented() -> Patches:
         real(self, msgspec.structs.replace(balance, balance=balance.balance + more), at)
 
     return ((AccountState, "set_balance", set_balance),)
-
-
-def stale_timer() -> Patches:
-    """One timer for all orders: looking at one forgets the others."""
-    real = OrderClock.look_in
-
-    def look_in(self: OrderClock, evidence: Evidence, delay: float) -> None:
-        for request_id in list(self.timers):
-            self.forget_timer(request_id)
-        real(self, evidence, delay)
-
-    return ((OrderClock, "look_in", look_in),)
-
-
-def sent_before_login() -> Patches:
-    """The link counts as ready while the login is still on its way."""
-    sending = frozenset({*phases.SENDING, phases.LinkPhase.AUTHENTICATING})
-    return ((link_module, "SENDING", sending),)
 
 
 def close_events_dropped() -> Patches:
@@ -261,11 +214,6 @@ def reconnect_storm() -> Patches:
     return ((connection, "RECONNECT", Backoff(base=0.001, cap=0.002, jitter="full", reset_after=10.0)),)
 
 
-def deals_of_others_lost() -> Patches:
-    """A deal whose order is not recognised is forgotten."""
-    return ((Book, "keep_external", lambda self, deal, *, closed=False: None),)
-
-
 def crash_forgets_readers() -> Patches:
     """A new incarnation of the router begins with what it has in hand, and that once too often."""
     real = Routes.batch
@@ -284,14 +232,10 @@ PLANTED: Final[dict[str, Callable[[], Patches]]] = {
         resend_after_reconnect,
         resend_when_unanswered,
         no_grace_before_void,
-        refusal_to_wrong_order,
         lost_subscription,
         gap_not_reported,
-        bridge_in_wrong_order,
         settlement_doubled,
         balance_invented,
-        stale_timer,
-        sent_before_login,
         close_events_dropped,
         zone_forgotten,
         overflow_unsaid,

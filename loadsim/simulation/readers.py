@@ -1,4 +1,4 @@
-"""A reader of live ticks that knows what the market did: every tick in order, once, and every hole with a `Gap` (P4)."""
+"""A reader of live ticks that knows what the market did: every tick once, in order, and a `Gap` for each hole (P4)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class TickCheck:
             self._history.say(f"WRONG {text}")
             self.violations.append(Violation("P4 ticks in order, no silent gap", text))
 
-    def check_alive(self, utc: float, assets: tuple[str, ...], *, late_s: float, quiet: bool) -> list[Violation]:
+    def check_alive(
+        self, utc: float, assets: tuple[str, ...], *, late_s: float, quiet: bool
+    ) -> list[Violation]:
         """Are all of them flowing now? In quiet weather there was no gap either."""
         found = []
         for asset in assets:

@@ -44,7 +44,12 @@ def plan_of(job: Job) -> SimPlan:
 
 def replay_line(job: Job) -> str:
     """The command that runs it again."""
-    words = ["python -m loadsim simulate", f"--seed {job.seed}", f"--hours {job.hours:g}", f"--level {job.level}"]
+    words = [
+        "python -m loadsim simulate",
+        f"--seed {job.seed}",
+        f"--hours {job.hours:g}",
+        f"--level {job.level}",
+    ]
     if job.faults is not None:
         words.append("--faults " + (",".join(map(str, job.faults)) or "none"))
     if job.plant:

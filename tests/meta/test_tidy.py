@@ -91,6 +91,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ): "a process of its own: the shard, its ears and its mouth",
     ("loadsim/engines/scope.py", "trio.open_nursery"): "the controller of a run: its engine's tasks",
     ("loadsim/report/html.py", "read_bytes"): "a file of the package, compared with its digest",
+    ("loadsim/simulation/world.py", "trio.open_nursery"): "a simulated world: users, faults and readers end with it",
     ("loadsim/venue/replay.py", "trio.open_nursery"): "a listener beside the player of one connection",
     ("loadsim/venue/server.py", "trio.open_nursery"): "the venue's own: accept, market, deals",
 }

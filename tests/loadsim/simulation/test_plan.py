@@ -1,0 +1,26 @@
+"""What a seed means does not depend on how long it is looked at."""
+
+from __future__ import annotations
+
+from loadsim.simulation.plan import KINDS, draw_sim_plan, standard_plan
+
+
+def test_a_shorter_run_is_the_beginning_of_the_longer_one():
+    for seed in range(50):
+        short, long = draw_sim_plan(seed, 0.1), draw_sim_plan(seed, 1)
+        assert short.faults == long.faults[: len(short.faults)]
+        assert short.latency == long.latency
+
+
+def test_some_seeds_have_no_faults_some_one_kind_and_together_all():
+    plans = [draw_sim_plan(seed, 1) for seed in range(200)]
+    kinds = [{fault.kind for fault in plan.faults} for plan in plans]
+    assert set() in kinds
+    assert any(len(each) == 1 for each in kinds)
+    assert set.union(*kinds) == set(KINDS)
+
+
+def test_the_standard_plan_has_the_shape_of_the_budget():
+    plan = standard_plan(1, 10)
+    assert 500 < len(plan.faults) < 700
+    assert (len(plan.assets), plan.orders_per_hour) == (2, 160)
