@@ -76,8 +76,10 @@ class CandleSource:
 
     def known_until(self) -> float:
         """Every tick up to this moment (UTC) has been handed to the readers; -inf where ticks may be missing."""
-        feeds = self.shared.router.feeds
-        if not self.shared.link.ready or feeds.interrupted(self.asset):
+        link, feeds = self.shared.link, self.shared.router.feeds
+        if self.shared.sessions is not None:
+            link, feeds = self.shared.sessions.reads(self.asset)
+        if not link.ready or feeds.interrupted(self.asset):
             return -math.inf
         return self._venue_time(feeds.heard_wall)
 

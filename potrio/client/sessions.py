@@ -18,7 +18,7 @@ import trio
 from potrio.actor_errors import ActorDead, ChildNotFound, ChildStartFailed
 from potrio.actors.account import AccountState
 from potrio.actors.connection import GIVEN_UP, ConnectionMessage, connection, lane
-from potrio.actors.feeds import TickStream
+from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, PINGER, ROUTER
 from potrio.actors.link import LinkCounters, LinkState
 from potrio.actors.link_settings import LinkSettings
@@ -156,6 +156,13 @@ class SessionPool:
     def router(self, place: SessionState | None) -> RouterState:
         """The router's state there."""
         return self._first if place is None else place.router
+
+    def reads(self, asset: str) -> tuple[LinkState, Feeds]:
+        """The session that streams an asset: its link and its feeds. The first one's where none does."""
+        for session in self.sessions:
+            if not session.ended and asset in session.router.feeds.read:
+                return session.link, session.router.feeds
+        return self._link, self._first.feeds
 
     async def open(self, running: Supervisor) -> SessionState:
         """Open one more session and wait until it is up.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import pytest
 import trio
 
 from loadsim.venue import FaultKind
-from potrio import ClientClosed, Config, ConfigError, Gap, LinkPhase, RequestError, open_client
+from potrio import Candle, ClientClosed, Config, ConfigError, Gap, LinkPhase, RequestError, open_client
 from potrio.actors.link import LinkState
 from potrio.actors.router import RouterState
+from potrio.client.candle_source import CandleSource
 from potrio.client.sessions import SESSIONS, SessionPool
 from potrio.limits import SESSION_IDLE
 
@@ -40,6 +44,10 @@ async def all_of(stream, assets, within: float = 30.0) -> list:
         while {item.asset for item in seen if not isinstance(item, Gap)} < set(assets):
             seen.append(await stream.receive())
     return seen
+
+
+def source_of(client, asset: str) -> CandleSource:
+    return CandleSource(client.supervisor, client._shared, client._config.seam, asset)
 
 
 def in_order(items) -> None:
@@ -210,3 +218,46 @@ def test_room_is_counted_by_who_still_reads():
     first = RouterState()
     pool = SessionPool(None, LinkState(), first, None, 2)
     assert pool.room(None) == first.feeds.limit
+
+
+# --- live candles over sessions ------------------------------------------------------------------------------
+
+
+async def test_live_candles_of_six_assets_close_in_time_in_two_sessions(autojump_clock, connect, venue, many):
+    """A candle is closed as soon as its own session has heard past its end, whichever session that is."""
+    found: dict[str, list[tuple[Candle, float]]] = {asset: [] for asset in many[:6]}
+
+    async with connect(sessions_max=2) as client, trio.open_nursery() as nursery:
+
+        async def read(stream, asset: str) -> None:
+            async with stream:
+                while len(found[asset]) < 6:
+                    item = await stream.receive()
+                    if isinstance(item, Candle):
+                        found[asset].append((item, source_of(client, asset).now() - item.time - 5))
+
+        for asset in found:
+            nursery.start_soon(read, await client.live_candles(asset, "5s", history=2), asset)
+        assert wire_now(venue) == 2
+        (second,) = client._shared.sessions.sessions
+        assert set(second.router.feeds.read) == set(many[4:6])
+    for asset, candles in found.items():
+        assert all(candle.complete for candle, _ in candles)
+        assert [b.time - a.time for (a, _), (b, _) in pairwise(candles)] == [5] * 5
+        assert max(late for _, late in candles[2:]) < 1, f"{asset}: closed late"
+
+
+async def test_what_is_known_of_an_asset_is_what_its_own_session_heard(autojump_clock, connect, venue, many):
+    async with connect(sessions_max=2) as client:
+        async with client.ticks(*many[:6]) as stream:
+            await all_of(stream, many[:6])
+            second = client._shared.sessions.sessions[0]
+            sources = [source_of(client, asset) for asset in (many[0], many[5])]
+            assert all(0 <= it.now() - it.known_until() < 3 for it in sources)
+            crash(client, f"{SESSIONS}/link-{second.number}/connection")
+            while second.link.ready:  # noqa: ASYNC110  # it is back before the clock moves
+                await trio.lowlevel.checkpoint()
+            assert [it.known_until() == -math.inf for it in sources] == [False, True]
+            await until(lambda: all(math.isfinite(it.known_until()) for it in sources))
+        await until(lambda: wire_now(venue) == 1, 4 * SESSION_IDLE)
+        assert sources[1].known_until() == -math.inf, "nobody reads it"

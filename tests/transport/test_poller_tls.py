@@ -82,9 +82,9 @@ class Wire(Line):
         self.shut = self.ended = self.paused = False
         self.failure: ConnectionClosed | None = None
 
-    error = property(lambda self: self.failure)  # type: ignore[assignment]  # a property in one line
-    is_closed = property(lambda self: self.ended)  # type: ignore[assignment]  # the same
-    waiting = property(lambda self: len(self.bytes))  # type: ignore[assignment]  # the same
+    error = property(lambda self: self.failure)
+    is_closed = property(lambda self: self.ended)
+    waiting = property(lambda self: len(self.bytes))
     socket = property(lambda self: None)
 
     def send(self, data: bytes) -> bool:
