@@ -255,7 +255,7 @@ async def test_what_is_known_of_an_asset_is_what_its_own_session_heard(autojump_
             sources = [source_of(client, asset) for asset in (many[0], many[5])]
             assert all(0 <= it.now() - it.known_until() < 3 for it in sources)
             crash(client, f"{SESSIONS}/link-{second.number}/connection")
-            while second.link.ready:  # noqa: ASYNC110  # it is back before the clock moves
+            while second.link.ready:  # it is back before the clock moves
                 await trio.lowlevel.checkpoint()
             assert [it.known_until() == -math.inf for it in sources] == [False, True]
             await until(lambda: all(math.isfinite(it.known_until()) for it in sources))
