@@ -22,8 +22,6 @@ HOURS = 10.0
 MINUTES = 10.0
 SHORT_HOURS = 1 / 3
 SHORT_MINUTES = 8 / 60
-SHORT_HURRY = 2.0
-"""Twenty minutes have to meet as many faults as forty would."""
 
 
 @click.command()
@@ -67,7 +65,7 @@ def soak(
     parts: list[Part] = []
     try:
         if hours:
-            parts.append(run_simulated(plan_of(seed, hours, SHORT_HURRY if short else 1.0), say=say))
+            parts.append(run_simulated(plan_of(seed, hours, short=short), say=say))
             show(parts[-1], as_json)
         if minutes:
             parts.append(
@@ -89,10 +87,13 @@ def soak(
     return 0 if held else 1
 
 
-def plan_of(seed: int, hours: float, hurry: float) -> SoakPlan:
-    """So many rounds that growth can be seen."""
-    rounds = max(ROUNDS_MIN, round(hours * ROUNDS_PER_HOUR))
-    return SoakPlan(seed=seed, hours=hours, rounds=rounds, hurry=hurry, faults_per_hour=240.0 * hurry)
+def plan_of(seed: int, hours: float, *, short: bool = False) -> SoakPlan:
+    """So many rounds that growth can be seen; a short one with two clients and more faults an hour."""
+    if short:
+        return SoakPlan(
+            seed=seed, hours=hours, rounds=4, hurry=2.0, faults_per_hour=360.0, habits=SoakPlan.short_habits()
+        )
+    return SoakPlan(seed=seed, hours=hours, rounds=max(ROUNDS_MIN, round(hours * ROUNDS_PER_HOUR)))
 
 
 def show(part: Part, as_json: bool) -> None:

@@ -38,7 +38,7 @@ from potrio.client.config import Config
 from potrio.errors import PotrioError
 from potrio.seam import REAL, Seam
 
-__all__ = ["GROWTH_MB_MAX", "WirePlan", "run_wire"]
+__all__ = ["GROWTH_MB_MAX", "PROMISES", "WirePlan", "run_wire", "sockets"]
 
 FIRST_UID: Final = 5711
 ASSETS: Final = ("EURUSD_otc", "GBPUSD_otc")
