@@ -20,6 +20,7 @@ from benchmarks import (
     orders,
     reconnect,
     results,
+    simulation,
     soak,
     startup,
     swarm,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[..., list[Verdict]]] = {
     "actors": actors.verdicts,
     "growth": growth.verdicts,
     "swarm": swarm.verdicts,
+    "simulation": simulation.verdicts,
     "soak": soak.verdicts,
     "instructions": instructions.verdicts,
 }
