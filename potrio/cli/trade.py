@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import click
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 
-from potrio.actors.order_handle import Draw, Result, Won
+import click
+import trio
+
+from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
 from potrio.cli.interrupt import run_until_interrupted
 from potrio.cli.show import money, to_json
 from potrio.cli.target import Target, target_options
@@ -68,15 +72,16 @@ def trade(
 async def follow(
     client: Client, asset: str, side: Side, amount: str, duration: int, no_wait: bool, as_json: bool
 ) -> int:
-    """Place, say each state, return the exit code."""
+    """Place, say each state, return the exit code. Waits no longer than the handle does: silence is no result."""
     try:
         order = await client.place(asset, side, amount, duration=duration)
-        async for change in order.changes():
-            line = {"state": change.state.value, "request_id": order.request_id, "deal_id": order.deal_id}
-            click.echo(to_json(line) if as_json else change.state.value)
-            if no_wait and order.deal is not None:
-                return 0
-        return say_result(await order.result(), as_json)
+        said = States(order, as_json)
+        try:
+            async with said.as_they_come():
+                result = await (order.opened() if no_wait else order.result())
+        finally:
+            said.say()
+        return say_result(result, as_json) if isinstance(result, Won | Lost | Draw) else 0
     except (OrderDenied, OrderRejected) as error:
         click.echo(
             to_json({"result": "not opened", "reason": str(error)}) if as_json else f"not opened: {error}"
@@ -85,6 +90,45 @@ async def follow(
     except OutcomeUnknown as error:
         click.echo(to_json({"result": "unknown", "reason": str(error)}) if as_json else f"unknown: {error}")
         return EXIT_UNKNOWN
+
+
+class States:
+    """Says each state of an order once, as it comes, and on demand those that have not been said yet."""
+
+    def __init__(self, order: OrderHandle, as_json: bool) -> None:
+        self.order = order
+        self.as_json = as_json
+        self.said = 0
+
+    def say(self) -> None:
+        """Print what is new."""
+        for change in self.order.log[self.said :]:
+            self.said += 1
+            line = {
+                "state": change.state.value,
+                "request_id": self.order.request_id,
+                "deal_id": self.order.deal_id,
+            }
+            click.echo(to_json(line) if self.as_json else change.state.value)
+
+    @asynccontextmanager
+    async def as_they_come(self) -> AsyncGenerator[None, None]:
+        """Print while the block runs; what the block raises leaves unwrapped."""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that a nursery makes
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _follow(self) -> None:
+        with suppress(OutcomeUnknown):  # told to who waits for the result
+            async for _ in self.order.changes():
+                self.say()
 
 
 def say_result(result: Result, as_json: bool) -> int:

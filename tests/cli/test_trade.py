@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import trio
 
-from potrio.cli.trade import EXIT_LOST, EXIT_NOT_OPENED
+from loadsim.venue import Fault, FaultKind, VenueConfig, open_venue
+from potrio import Side, open_client
+from potrio.cli.trade import EXIT_LOST, EXIT_NOT_OPENED, EXIT_UNKNOWN, follow
+from potrio.testing.network import MemoryNetwork
 
 from .conftest import ASSET, Command
 from .conftest import LIVE_SSID as THEIR_LIVE_SSID
@@ -50,3 +54,27 @@ def test_a_live_account_has_to_be_armed_and_confirmed(potrio: Command, venue_url
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: "n")
     assert potrio(*arguments, "--arm-live", ssid=LIVE_SSID).code == 130
     assert potrio(*arguments, "--arm-live", "--yes", "--no-wait", ssid=LIVE_SSID).code == 0
+
+
+@pytest.mark.parametrize(
+    ("lost", "no_wait", "states"),
+    [
+        (("successcloseOrder", "updateClosedDeals"), False, ["new", "sent", "open", "settling"]),
+        (("successopenOrder", "updateOpenedDeals", "updateClosedDeals", "successcloseOrder"), True, None),
+    ],
+)
+async def test_a_venue_that_never_tells_is_not_waited_for_for_ever(
+    autojump_clock, capsys, lost, no_wait, states
+):
+    network = MemoryNetwork(seed=5, epoch=1_770_000_000.0)
+    async with (
+        open_venue(VenueConfig(seed=3, port=8080), seam=network) as venue,
+        open_client(THEIR_SSID, url=venue.url, seam=network) as client,
+    ):
+        venue.exchange.plan.add(tuple(Fault(kind=FaultKind.LOSE, event=each, count=None) for each in lost))
+        with trio.fail_after(600):
+            code = await follow(client, ASSET, Side.CALL, "1", 5, no_wait, as_json=False)
+    assert code == EXIT_UNKNOWN
+    *said, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("unknown: ")
+    assert states is None or said == states
