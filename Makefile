@@ -31,7 +31,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint soak bench plots autobahn docs clean
+.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint soak swarm bench plots autobahn docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,6 +90,9 @@ check: lint types layers docs test  ## everything a merge needs
 
 soak: install  ## ten simulated hours of faults, then ten minutes over TCP (narrow it with S="--short")
 	$(BIN)/python -m loadsim soak $(S)
+
+swarm: install  ## 10 000 clients on one poller and 200 real ones against a venue in another process
+	$(BIN)/python -m loadsim run examples/plans/swarm.toml --out swarm-report $(S)
 
 bench: install bench-peers bench-actors  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)

@@ -24,7 +24,7 @@ from potrio.protocol.messages.account import GetBalance
 from potrio.protocol.messages.market import ChangeSymbol, Tick, UnsubscribeSymbol
 from potrio.protocol.ssid import Ssid
 
-__all__ = ["BARRIER_S", "DRAIN_MAX_S", "Player", "backoff_s", "error_kind"]
+__all__ = ["BARRIER_S", "DRAIN_MAX_S", "EventOut", "Player", "backoff_s", "error_kind"]
 
 DRAIN_MAX_S: Final = 75.0
 """How long a client that leaves waits for its orders at most."""

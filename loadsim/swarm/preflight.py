@@ -1,4 +1,4 @@
-"""Before a run: are there descriptors and ports for it, does the target answer, does a login work?"""
+"""Before a run: descriptors and ports for it, acts that its lanes know, a target that lets one in."""
 
 from __future__ import annotations
 

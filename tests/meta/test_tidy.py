@@ -90,6 +90,12 @@ ALLOWED: dict[tuple[str, str], str] = {
         "trio.open_nursery",
     ): "a process of its own: the shard, its ears and its mouth",
     ("loadsim/engines/scope.py", "trio.open_nursery"): "the controller of a run: its engine's tasks",
+    ("loadsim/run.py", "trio.open_nursery"): "the controller of a run: reports, faults, thresholds, signals",
+    ("loadsim/commands/playing.py", "trio.open_nursery"): "a program's own: the run and its signals",
+    **{
+        (f"loadsim/swarm/{name}.py", "trio.open_nursery"): "the clients and faults of one run, which end with it"
+        for name in ("crowd", "faults", "full", "link_faults", "shard")
+    },
     ("loadsim/report/html.py", "read_bytes"): "a file of the package, compared with its digest",
     ("loadsim/simulation/world.py", "trio.open_nursery"): "a simulated world: users, faults and readers end with it",
     ("loadsim/venue/replay.py", "trio.open_nursery"): "a listener beside the player of one connection",
