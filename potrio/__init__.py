@@ -26,15 +26,16 @@ from potrio.client.candle_list import CandleGap, CandleList
 from potrio.client.candle_stream import CandleStream
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
-from potrio.client.journal import JournalStatistics
 from potrio.client.deal_records import DealPage, DealRecord, DealTotals
 from potrio.client.export import to_arrow, to_pandas, to_polars
+from potrio.client.journal import JournalStatistics
 from potrio.errors import (
     AuthError,
     CircuitOpen,
     ClientClosed,
     ClientFailed,
     ClockUnknown,
+    ClosedForPolicy,
     ConfigError,
     ConnectError,
     ConnectionBroken,
@@ -103,6 +104,7 @@ __all__ = [
     "ClientClosed",
     "ClientFailed",
     "ClockUnknown",
+    "ClosedForPolicy",
     "Config",
     "ConfigError",
     "ConnectError",

@@ -12,6 +12,7 @@ __all__ = [
     "ClientClosed",
     "ClientFailed",
     "ClockUnknown",
+    "ClosedForPolicy",
     "ConfigError",
     "ConnectError",
     "ConnectRefused",
@@ -213,6 +214,10 @@ class ConnectionClosed(PotrioError):
 
 class ConnectionBroken(ConnectionClosed):
     """The connection was ended by the peer or by the network."""
+
+
+class ClosedForPolicy(ConnectionBroken):
+    """The peer closed the connection with 1008: we broke a rule of it, as by sending too much."""
 
 
 class TlsTruncated(ConnectionBroken):

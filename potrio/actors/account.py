@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from potrio.actors.asset_changes import AssetChange, asset_changes
+from potrio.actors.breaker import Breaker
 from potrio.actors.cache import Cache
 from potrio.actors.stream import Gap, Stream
 from potrio.protocol.messages.account import Balance
@@ -94,6 +95,7 @@ class AccountState:
         self.balance: Balance | None = None
         self.balance_at: float | None = None  # on trio's clock
         self.balances_told = 0  # how often the venue told one that was taken
+        self.balance_breaker = Breaker("the balance")
         self.balance_asked: tuple[int, int, float] | None = None  # for last: connection, told by then, time
         self.stale = True  # no link now, or nothing heard on it yet
         self.clock = ServerClock()

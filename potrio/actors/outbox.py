@@ -66,6 +66,11 @@ class Outbox:
         """The venue said so: hold this lane up for a while."""
         self._gate.refused(lane, self._seam.now())
 
+    def far_too_many(self) -> None:
+        """The venue closed the connection over it, and did not say which: hold all lanes up."""
+        for lane in Lane:
+            self.too_many(lane)
+
     def load(self, session: ClientSession, epoch: int) -> int:
         """Move what may leave into the session's output; to be called right before that is written.
 

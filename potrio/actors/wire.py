@@ -17,7 +17,7 @@ from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, count
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.outbox import Outbox
 from potrio.actors.phases import LinkPhase
-from potrio.errors import ConnectionBroken, ConnectTimeout, LocalProtocolError, PotrioError
+from potrio.errors import ClosedForPolicy, ConnectionBroken, ConnectTimeout, LocalProtocolError, PotrioError
 from potrio.limits import CLOSE_TIMEOUT
 from potrio.protocol.client_session import ClientSession
 from potrio.protocol.events import (
@@ -101,6 +101,8 @@ class Wire:
         if self.loss is None:
             self.loss = reason
         if self.link.ready:
+            if isinstance(reason, ClosedForPolicy):
+                self.outbox.far_too_many()  # before a login it means something else, as a token that is not taken
             self.link.move(LinkPhase.RECONNECTING, self.seam.now())
         self.counters.dropped += self.outbox.give_back("the link was lost before it could be sent")
 

@@ -13,6 +13,7 @@ from potrio.actors.account import BalanceUpdate
 from potrio.actors.keys import CONNECTION
 from potrio.actors.limiter import Lane
 from potrio.actors.link import Transmit
+from potrio.actors.repeat import Repeater
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.core import ClientCore
 from potrio.errors import ClockUnknown, ConfigError, NotConnected, RequestTimeout
@@ -53,16 +54,21 @@ class AccountCalls(ClientCore):
     async def refresh_balance(self) -> BalanceUpdate:
         """Ask the venue for the balance and return what it tells then; never the one that was known before.
 
-        Waits for the answer, ten seconds at most; calls at the same time are one question. Cancelling only stops the
-        waiting.
+        Waits for the answer, ten seconds at most, and asks again after a pause where none came: three times, within the
+        caller's deadline. Calls at the same time are one question. Cancelling only stops the waiting.
 
         Raises:
             NotConnected: the link is down, or went down before the answer came: safe to try again.
-            RequestTimeout: the venue did not answer.
+            RequestTimeout: the venue did not answer, the last time either.
+            CircuitOpen: it has not answered lately, again and again; nothing was asked.
             RateLimited: the limiter has no room for the question in that time; nothing was sent.
             ConfigError: the venue answered for an account of the other kind (demo, live) than the SSID says.
             ClientClosed: the client has been closed.
         """
+        breaker = self._shared.account.balance_breaker
+        return await Repeater(breaker, self._config.seam).ask(self._ask_balance)
+
+    async def _ask_balance(self) -> BalanceUpdate:
         self._check_open()
         account, link = self._shared.account, self._shared.link
         if not link.ready:

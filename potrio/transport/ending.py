@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
-from potrio.errors import ConnectionBroken, ConnectionClosed, RemoteProtocolError
+from potrio.errors import ClosedForPolicy, ConnectionBroken, ConnectionClosed, RemoteProtocolError
 
 __all__ = ["EndError", "Ending", "closed_by_peer", "closed_here", "fresh", "lost"]
+
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455 7.4.1."""
 
 EndError: TypeAlias = ConnectionClosed | RemoteProtocolError
 
@@ -51,7 +54,8 @@ def closed_here() -> ConnectionClosed:
 def closed_by_peer(code: int, reason: str) -> ConnectionBroken:
     """Say that the peer sent a Close frame. Its reason is shown escaped: it may hold anything."""
     shown = "no code" if code == 1005 else f"code {code}"
-    return ConnectionBroken(f"the peer closed the connection ({shown}{f', {reason!r}' if reason else ''})")
+    kind = ClosedForPolicy if code == POLICY_VIOLATION else ConnectionBroken
+    return kind(f"the peer closed the connection ({shown}{f', {reason!r}' if reason else ''})")
 
 
 def lost(error: trio.BrokenResourceError | trio.ClosedResourceError) -> ConnectionBroken:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from loadsim.venue import FaultKind
-from potrio import ClientClosed, NotConnected, RequestTimeout
+from potrio import CircuitOpen, ClientClosed, NotConnected, RequestTimeout
 from potrio.errors import ClockUnknown
 from potrio.protocol.server_clock import ServerClock
 
@@ -71,9 +71,42 @@ async def test_refreshing_at_the_same_time_is_one_question(autojump_clock, conne
 
 async def test_a_silent_venue_is_an_error_not_the_old_value(autojump_clock, connect, venue):
     async with connect() as client:
-        hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance")
+        hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance", count=None)
+        before = trio.current_time()
         with pytest.raises(RequestTimeout, match="balance"):
             await client.refresh_balance()
+        assert 30 < trio.current_time() - before < 35, "asked three times"
+        assert venue.stats()["events_received"]["getBalance"] == 3
+
+
+async def test_a_question_that_is_lost_once_is_asked_again(autojump_clock, connect, venue):
+    async with connect() as client:
+        hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance", count=1)
+        assert (await client.refresh_balance()).balance == 50_000
+        assert venue.stats()["events_received"]["getBalance"] == 2
+
+
+async def test_no_question_is_asked_again_beyond_the_callers_deadline(autojump_clock, connect, venue):
+    async with connect() as client:
+        hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance", count=None)
+        with trio.fail_after(10.1), pytest.raises(RequestTimeout):
+            await client.refresh_balance()
+        assert venue.stats()["events_received"]["getBalance"] == 1
+
+
+async def test_a_venue_that_never_answers_is_left_alone_for_a_while(autojump_clock, connect, venue):
+    async with connect() as client:
+        hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance", count=None)
+        for _ in range(2):
+            with pytest.raises((RequestTimeout, CircuitOpen)):
+                await client.refresh_balance()
+        asked = venue.stats()["events_received"]["getBalance"]
+        with pytest.raises(CircuitOpen, match="the balance") as refused:
+            await client.refresh_balance()
+        assert venue.stats()["events_received"]["getBalance"] == asked == 5
+        venue.exchange.plan.clear()
+        await trio.sleep(refused.value.retry_in_s)
+        await client.refresh_balance()
 
 
 async def test_a_lost_link_is_an_error_not_the_old_value(autojump_clock, connect, venue):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -11,6 +11,7 @@ from loadsim.venue import FaultKind, VenueConfig, open_venue
 from loadsim.venue.rates import Punishment, RateConfig, Window
 from potrio import (
     CircuitOpen,
+    NotConnected,
     OrderDenied,
     OrderRejected,
     RateLimited,
@@ -19,9 +20,10 @@ from potrio import (
     RequestTimeout,
     open_client,
 )
-from potrio.actors.limiter import Lane, Rate
+from potrio.actors.limiter import Lane, Rate, account_of, address_of
 from potrio.limits import RATE_BACK_OFF
 from potrio.protocol.matchers import ANYTHING
+from potrio.protocol.ssid import parse_ssid
 
 from .conftest import ASSET, OTHER, PORT, SSID, hurt, until
 
@@ -197,6 +199,36 @@ async def test_a_venue_that_says_too_many_is_left_alone(autojump_clock, network)
         order = await client.place(ASSET, "call", 1, duration=60)
         await order.opened()
         assert too_many(venue) >= 1
+
+
+async def test_a_venue_that_closes_with_1008_is_left_alone_by_all_lanes(autojump_clock, network):
+    rates = RateConfig(requests=Window(3, 10.0), punishment=Punishment.CLOSE)
+    limits = RateLimits.unlimited()
+    async with sessions(network, 1, limits, rates) as (venue, [client]):
+        while client.statistics().reconnects == 0:
+            with suppress(NotConnected, RequestTimeout):
+                await client.request_raw("getBalance", None, ANYTHING)
+        closed = trio.current_time()
+        await client.wait_ready()
+        gate = limits.gate(account_of(parse_ssid(SSID)), address_of(venue.url), closed)
+        for lane in Lane:
+            assert 0 < gate.forecast(lane, trio.current_time()) <= RATE_BACK_OFF
+        gate.close()
+        async with client.ticks(ASSET) as stream:
+            await stream.receive()
+        order = await client.place(ASSET, "call", 1, duration=60)
+        await order.opened()
+        assert trio.current_time() - closed >= RATE_BACK_OFF / 2
+
+
+async def test_a_connection_that_ends_otherwise_holds_nobody_up(autojump_clock, network):
+    limits = RateLimits.unlimited()
+    async with sessions(network, 1, limits) as (venue, [client]):
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.statistics().reconnects == 1)
+        gate = limits.gate(account_of(parse_ssid(SSID)), address_of(venue.url), trio.current_time())
+        assert [gate.forecast(lane, trio.current_time()) for lane in Lane] == [0.0] * 3
+        gate.close()
 
 
 async def test_history_that_is_not_answered_opens_the_breaker_and_a_probe_closes_it(autojump_clock, network):

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import trio
 
-from potrio.errors import ConnectionBroken, ConnectionClosed, LimitExceeded, RemoteProtocolError
+from potrio.errors import (
+    ClosedForPolicy,
+    ConnectionBroken,
+    ConnectionClosed,
+    LimitExceeded,
+    RemoteProtocolError,
+)
 from potrio.transport.ending import Ending, closed_by_peer, closed_here, fresh, lost
 
 
@@ -51,6 +57,11 @@ def test_each_raise_is_a_new_equal_error(error):
         assert vars(each) == vars(error)
         assert each.__cause__ is cause
     assert error.__traceback__ is None
+
+
+def test_a_close_for_policy_has_a_type_of_its_own():
+    assert type(closed_by_peer(1008, "too many")) is ClosedForPolicy
+    assert type(closed_by_peer(1001, "")) is ConnectionBroken
 
 
 def test_a_fresh_error_has_no_traceback():
