@@ -24,7 +24,7 @@ from loadsim.swarm.spec import LATE_MAX_S, ShardSpec
 from potrio.errors import PotrioError
 from potrio.seam import REAL, Seam
 
-__all__ = ["host_shard"]
+__all__ = ["hello", "host_shard"]
 
 WRITE_TIMEOUT_S = 10.0
 REPORTS_WAITING_MAX = 60

@@ -224,6 +224,8 @@ class DaskEngine:
                     check_hello(hello, shard.spec)
                     shard.attempt = heard.attempt
                     shard.began.set()
+                    before_start_s = max(0.0, shard.spec.start_at_wall - self._seam.wall())
+                    self._watchdog.heard(shard.spec.shard, trio.current_time() + before_start_s)
                 case Report(delta=delta):
                     self._forward(shard, delta)
                 case Bye(outcome=outcome):

@@ -22,6 +22,7 @@ from loadsim.plan.parse import plan_digest
 from loadsim.swarm.spec import ShardSpec
 from potrio.errors import PotrioError
 from potrio.limits import SHARD_REPORTS_WAITING_MAX
+from potrio.seam import REAL
 
 __all__ = ["COMMAND", "ProcessEngine", "check_hello", "open_process_engine"]
 
@@ -121,7 +122,10 @@ class ProcessEngine:
             raise EngineError(f"cannot start {self._command[0]}: {error.strerror}") from None
         shard.process = process
         narrow(process)
-        self._watchdog.heard(shard.spec.shard, trio.current_time())
+        before_start_s = max(
+            0.0, shard.spec.start_at_wall - REAL.wall()
+        )  # until then there is nothing to report
+        self._watchdog.heard(shard.spec.shard, trio.current_time() + before_start_s)
         self._nursery.start_soon(self._drain, shard, process)
         self._nursery.start_soon(self._read, shard, process)
         assert process.stdin is not None

@@ -17,8 +17,8 @@ class Watchdog:
         self._heard: dict[int, float] = {}
 
     def heard(self, shard: int, now: float) -> None:
-        """This shard has said something."""
-        self._heard[shard] = now
+        """This shard has said something, or need not say anything before then: the later of the two counts."""
+        self._heard[shard] = max(now, self._heard.get(shard, now))
 
     def forget(self, shard: int) -> None:
         """It has ended: nothing more is expected."""

@@ -411,7 +411,10 @@ async def test_a_cluster_of_our_own_over_tls_with_a_frozen_worker(tls, mark, mon
         open_dask_engine(workers=2, tls=tls, command=command(mark)) as engine,
         trio.open_nursery() as n,
     ):
-        await engine.start(specs("deaf", "orderly"))
+        now = time.time() + 1  # silence counts from the start instant
+        await engine.start(
+            [spec_of(name, k, 2, start_at_wall=now) for k, name in enumerate(("deaf", "orderly"))]
+        )
         assert engine._cluster.local.scheduler_address.startswith("tls://127.0.0.1:")
         n.start_soon(collect, engine, [])
         for pid in (engine._shards[1].worker_pid, *running(mark)):

@@ -36,3 +36,16 @@ def test_it_looks_when_a_state_changes() -> None:
     watchdog.heard(1, 1.0)
 
     assert [watchdog.next_look(now) for now in (0.5, 3.5, 4.5)] == [3.0, 4.0, 10.0]
+
+
+def test_before_the_start_instant_silence_is_none() -> None:
+    watchdog = Watchdog()
+    watchdog.heard(0, 20.0)
+    watchdog.heard(0, 1.0)
+
+    assert [watchdog.state(0, now) for now in (15.0, 22.0, 24.0, 30.0)] == [
+        "alive",
+        "alive",
+        "stalled",
+        "lost",
+    ]
