@@ -10,7 +10,7 @@ closed and spoken to at any time, from callbacks or from other tasks. What happe
 to be counted or measured by is its business. Whoever wants to know where everything stands asks `statistics`.
 
 With ``wss://`` each line has TLS in between (`poller_tls`): certificate and host name are verified, and a client whose
-venue is not who it says it is ends with `TlsFailed` before anything of its token has left. Some 30 KiB more a client.
+venue is not who it says it is ends with `TlsFailed` before anything of its token has left. Some 20 KiB more a client.
 
 Only loopback hosts are allowed, and others that the caller names: this is a program that makes load.
 """

@@ -14,7 +14,7 @@ keeps one, and closes the line. What there is besides the laws of lines:
    in OpenSSL (16 KiB at most). Keys that change, tickets and renegotiation are OpenSSL's business and pass unseen.
 5. What waits is counted as ciphertext, and is bounded as on a plain line.
 
-A client costs some 30 KiB more than on a plain line (`tests/transport/test_poller_tls.py` measures it): OpenSSL's own
+A client costs some 20 KiB more than on a plain line (`tests/transport/test_poller_tls.py` measures it): OpenSSL's own
 state, mostly the keys and the peer's certificate. Its buffers are released while nothing is under way.
 """
 

@@ -503,7 +503,7 @@ def test_the_memory_of_a_client_is_what_is_documented() -> None:
     before = resident()
     kept = [Both(pair).secured() for _ in range(200)]
     cost = (resident() - before) / len(kept) / 2
-    assert cost < 64 * 1024, f"{cost / 1024:.0f} KiB an end"
+    assert cost < 40 * 1024, f"{cost / 1024:.0f} KiB an end"
 
 
 def resident() -> int:
