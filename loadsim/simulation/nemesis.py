@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -16,6 +16,7 @@ from loadsim.venue.faults import Fault, FaultKind
 from loadsim.venue.server import Venue
 from potrio.actor_errors import ChildNotFound
 from potrio.client.client import Client
+from potrio.supervision.ref import Ref
 
 __all__ = ["ACTORS", "REPLIES", "Nemesis"]
 
@@ -199,7 +200,8 @@ class Nemesis:
             return
         self._crashes.append(now)
         try:
-            self._client.supervisor.ref(name).tell(object())
+            victim: Ref[Any] = self._client.supervisor.ref(name)
+            victim.tell(object())
             self._history.say(f"crash of {name}")
         except ChildNotFound:
             self._history.say(f"no {name} to crash")

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import trio
 
@@ -176,7 +176,7 @@ class SimNetwork(MemoryNetwork):
         opened = sqlite3.connect(
             name, uri=True, isolation_level=None, check_same_thread=False, factory=SimDatabase
         )
-        cast("SimDatabase", opened).disk = self.disk
+        opened.disk = self.disk
         return opened
 
     async def in_thread(self, function: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import msgspec
 import trio
 
-from potrio.actors import connection, order_clock, order_facts
+from potrio.actors import connection, order_facts
 from potrio.actors.account import AccountState
 from potrio.actors.evidence import Evidence
 from potrio.actors.feeds import Feeds
@@ -23,6 +23,7 @@ from potrio.actors.link import SubmitOrder
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_journal import OrderJournal
+from potrio.actors.reconcile import closes_at
 from potrio.actors.router import Routes
 from potrio.actors.stream import Stream
 from potrio.actors.wire import Wire
@@ -203,7 +204,7 @@ def loss_by_guess() -> Patches:
     def await_close(self: OrderClock, evidence: Evidence) -> None:
         real(self, evidence)
         deal = evidence.deal
-        if deal is not None and order_clock.closes_at(evidence, self.account.clock) < self.seam.wall():
+        if deal is not None and closes_at(evidence, self.account.clock) < self.seam.wall():
             evidence.join(msgspec.structs.replace(deal, profit=-deal.amount), closed=True)
 
     return ((OrderClock, "await_close", await_close),)
@@ -214,16 +215,9 @@ def reconnect_storm() -> Patches:
     return ((connection, "RECONNECT", Backoff(base=0.001, cap=0.002, jitter="full", reset_after=10.0)),)
 
 
-def crash_forgets_readers() -> Patches:
-    """A new incarnation of the router begins with what it has in hand, and that once too often."""
-    real = Routes.batch
-
-    def batch(self: Routes, batch: Any) -> None:
-        if self.state.in_hand is batch:
-            batch.position = 0
-        real(self, batch)
-
-    return ((Routes, "batch", batch), (Feeds, "lost", lambda self: self._feeds.clear()))
+def outage_forgets_readers() -> Patches:
+    """With the link the streams that were read over it are forgotten."""
+    return ((Feeds, "lost", lambda self: self._feeds.clear()),)
 
 
 PLANTED: Final[dict[str, Callable[[], Patches]]] = {
@@ -243,7 +237,7 @@ PLANTED: Final[dict[str, Callable[[], Patches]]] = {
         journal_after_wire,
         loss_by_guess,
         reconnect_storm,
-        crash_forgets_readers,
+        outage_forgets_readers,
     )
 }
 

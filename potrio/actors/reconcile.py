@@ -15,6 +15,7 @@ from potrio.protocol.messages.trading import Deal, OrderFailed
 from potrio.protocol.server_clock import ServerClock
 
 __all__ = [
+    "CLOSED_LIST_LENGTH",
     "MATCH_AFTER_S",
     "MATCH_BEFORE_S",
     "absent_from_closed",

@@ -22,7 +22,7 @@ FOUND = {
     "journal_after_wire": (6, "I2"),
     "loss_by_guess": (1, "I"),
     "reconnect_storm": (19, "R8"),
-    "crash_forgets_readers": (1, "R8"),
+    "outage_forgets_readers": (1, "R8"),
 }
 """Bug -> the first seed of 0.05 hours that finds it, and the beginning of what is said of it. All are far below 500."""
 
