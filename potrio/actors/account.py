@@ -97,6 +97,7 @@ class AccountState:
         self.balances_told = 0  # how often the venue told one that was taken
         self.balance_breaker = Breaker("the balance")
         self.balance_asked: tuple[int, int, float] | None = None  # for last: connection, told by then, time
+        self.balance_waiting = 0  # calls that wait for the answer
         self.stale = True  # no link now, or nothing heard on it yet
         self.clock = ServerClock()
         self.assets_at: float | None = None  # on trio's clock

@@ -130,6 +130,7 @@ class _Pages:
         self.calls: dict[Slot, list[Call[HistoryPeriod]]] = {}
         self.queue: deque[Slot] = deque()
         self.current: Slot | None = None
+        self.unwanted = False  # was the page on its way given up because nobody waited for it?
 
     def ask(self, page: LoadPage, call: Call[HistoryPeriod]) -> None:
         if not self.link.ready:
@@ -162,8 +163,14 @@ class _Pages:
             )
             latest = trio.current_time() + RATE_HOLD_MAX
             left = partial(self.left, self.state.index)
-            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch, latest, left))
+            wanted = partial(self.wanted, slot)
+            self.ctx.lookup(CONNECTION).tell(Transmit(request, epoch, latest, left, wanted))
             self.ctx.after(REQUEST_TIMEOUT, PageOverdue(self.state.index), key="overdue")
+
+    def wanted(self, slot: Slot) -> bool:
+        """Does anybody still wait for this page? The connection asks when it has its turn."""
+        self.unwanted = all(call.abandoned for call in self.calls.get(slot, ()))
+        return not self.unwanted
 
     def left(self, index: int, error: PotrioError | None) -> None:
         """The connection tells what became of a request, in its own task."""
@@ -193,8 +200,15 @@ class _Pages:
     def refused(self, index: int, error: PotrioError) -> None:
         if self.current is None or index != self.state.index:
             return
-        for call in self.finish():
-            call.fail(copy.copy(error))
+        slot, calls = self.current, self.finish()
+        late = [call for call in calls if not call.abandoned]
+        if self.unwanted and late:  # they came when it had been given up for those before them
+            self.calls[slot] = late
+            self.queue.appendleft(slot)
+        else:
+            for call in calls:
+                call.fail(copy.copy(error))
+        self.unwanted = False
         self.next()
 
     def lost(self, epoch: int, reason: str) -> None:

@@ -52,12 +52,15 @@ class Transmit(msgspec.Struct, frozen=True):
         expires_at: do not send it later than this (trio's clock); the limiter refuses what would have to wait longer.
         settled: called once, with None when it is in the bytes of the next write, or with the error for which it
             never will be: `NotConnected`, `RateLimited`, `MailboxFull`. It must not raise.
+        wanted: asked at the moment in which it would leave: does anybody still wait for it? What nobody waits for is
+            not sent (P3), and settled as such. It must not raise.
     """
 
     message: Message
     epoch: int | None = None
     expires_at: float = math.inf
     settled: Callable[[PotrioError | None], None] | None = None
+    wanted: Callable[[], bool] | None = None
 
     def settle(self, error: PotrioError | None) -> None:
         """Tell whoever wants to know."""

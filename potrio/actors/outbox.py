@@ -14,7 +14,7 @@ from potrio.actors.keys import CONNECTION
 from potrio.actors.limiter import Gate, Lane, RateLimits, lane_of
 from potrio.actors.link import NotSent, SubmitOrder, Transmit, Written
 from potrio.actors.turnstile import Late, Turnstile
-from potrio.errors import LocalProtocolError, NotConnected, RateLimited
+from potrio.errors import LocalProtocolError, NotConnected, RateLimited, RequestError
 from potrio.protocol.client_session import ClientSession
 from potrio.protocol.messages.base import Message
 from potrio.protocol.messages.codec import encode, name_of
@@ -24,6 +24,7 @@ from potrio.supervision.ref import Ref
 __all__ = ["Outbox"]
 
 EXPIRED = "expired before it could be sent"
+UNWANTED = "nobody waits for it any more; it was not sent"
 
 
 class Outbox:
@@ -82,6 +83,9 @@ class Outbox:
             match item:
                 case SubmitOrder():
                     self.load_order(item, session, epoch)
+                case Transmit(wanted=wanted) if wanted is not None and not wanted():
+                    item.settle(RequestError(UNWANTED))
+                    dropped += 1
                 case Transmit():
                     try:
                         self.put(session, item.message)

@@ -61,6 +61,8 @@ class Outcome:
     """What becomes of one message: set once by the connection, waited for by the sender."""
 
     def __init__(self) -> None:
+        self.abandoned = False
+        """Does the sender wait no more? Then it is not to be sent."""
         self._settled = trio.Event()
         self._error: PotrioError | None = None
 

@@ -79,21 +79,36 @@ class AccountCalls(ClientCore):
         if asked is None or asked[:2] != (epoch, told) or now - asked[2] >= REQUEST_TIMEOUT:
             self._check_rate(Lane.REQUESTS, now + REQUEST_TIMEOUT, REQUEST_TIMEOUT)
             account.balance_asked = (epoch, told, now)  # whoever asks while it is under way shares the answer
-            asked_for = Transmit(GetBalance(), epoch, expires_at=now + REQUEST_TIMEOUT)
+            asked_for = Transmit(
+                GetBalance(),
+                epoch,
+                expires_at=now + REQUEST_TIMEOUT,
+                wanted=lambda: account.balance_waiting > 0,
+            )
             self.supervisor.ref(CONNECTION).tell(asked_for)
-        with trio.move_on_after(REQUEST_TIMEOUT):
-            while account.balances_told == told:
-                if account.contradicted:
-                    raise ConfigError("ssid", "the venue told the balance of an account of the other kind")
-                if self._closed or link.epoch != epoch or not link.ready:
-                    self._check_open()
-                    raise NotConnected("the link was lost before the balance came")
-                await account.wait_change()
-            assert account.balance is not None
-            assert account.balance_at is not None
-            return BalanceUpdate.of(account.balance, account.balance_at)
-        account.balance_asked = None
+        account.balance_waiting += 1
+        try:
+            with trio.move_on_after(REQUEST_TIMEOUT):
+                return await self._told_balance(epoch, told)
+        finally:
+            account.balance_waiting -= 1
+            if not account.balance_waiting:
+                account.balance_asked = None
         raise RequestTimeout(f"the venue did not tell the balance within {REQUEST_TIMEOUT:g} s")
+
+    async def _told_balance(self, epoch: int, told: int) -> BalanceUpdate:
+        """Wait for a balance that is told after so many others, on this connection."""
+        account, link = self._shared.account, self._shared.link
+        while account.balances_told == told:
+            if account.contradicted:
+                raise ConfigError("ssid", "the venue told the balance of an account of the other kind")
+            if self._closed or link.epoch != epoch or not link.ready:
+                self._check_open()
+                raise NotConnected("the link was lost before the balance came")
+            await account.wait_change()
+        assert account.balance is not None
+        assert account.balance_at is not None
+        return BalanceUpdate.of(account.balance, account.balance_at)
 
     @asynccontextmanager
     async def balance_updates(

@@ -98,8 +98,8 @@ class RawCalls(ClientCore):
             name: of the event.
             payload: anything that has a JSON form; None sends none. `msgspec.Raw` is sent as it is.
 
-        Waits for its turn (the limiter's requests lane) as long as the caller's cancel scopes allow; cancelling stops
-        the waiting, and the event may still be sent. It is never sent twice, and not after the link was lost.
+        Waits for its turn (the limiter's requests lane) as long as the caller's cancel scopes allow. Where that is
+        cancelled before its turn, it is not sent. It is never sent twice, and not after the link was lost.
 
         Raises:
             LocalProtocolError: the client has a call of its own for it, or it would end the session; or it is no JSON.
@@ -126,11 +126,12 @@ class RawCalls(ClientCore):
             outcome.settle(error)
 
         try:
-            sent = Transmit(message, expires_at=until, settled=settled)
+            sent = Transmit(message, expires_at=until, settled=settled, wanted=lambda: not outcome.abandoned)
             if not self.supervisor.ref(CONNECTION).tell(sent):
                 raise MailboxFull(CONNECTION.name)
             await outcome.wait()
         finally:
+            outcome.abandoned = True
             outcomes.discard(outcome)
 
     async def request_raw(self, name: str, payload: object, matcher: Matcher) -> RawEvent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from datetime import UTC, datetime
 
 import pytest
 import trio
@@ -180,8 +181,8 @@ async def test_each_kind_of_failure_is_reached_and_its_class_and_fields_tell_it_
         async with connect():
             pass
     hurt(venue, FaultKind.REFUSE, error="MARKET_BUSY")
-    hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance")
-    limits = RateLimits(Rates(orders=Rate(0.05, 2)), Rates.unlimited())
+    hurt(venue, FaultKind.LOSE_REQUEST, event="getBalance", count=None)
+    limits = RateLimits(Rates(orders=Rate(0.001, 2)), Rates.unlimited())
     async with connect(limits=limits) as client:
         order = await client.place(ASSET, "call", 10, duration=60)
         with pytest.raises(OrderRejected) as refused:
@@ -192,7 +193,7 @@ async def test_each_kind_of_failure_is_reached_and_its_class_and_fields_tell_it_
         await (await client.place(ASSET, "call", 10, duration=60)).opened()
         with pytest.raises(RateLimited) as limited:
             await client.place(OTHER, "call", 10, duration=60)
-        assert 0 < limited.value.retry_in_s <= 20
+        assert 900 < limited.value.retry_in_s <= 1000
 
 
 @pytest.mark.parametrize("lost", ["updateAssets", "successupdateBalance"])
@@ -371,6 +372,29 @@ async def test_a_balance_that_nobody_waits_for_any_more_is_not_asked_for_later(
         await trio.sleep(300)
         assert "getBalance" not in venue.stats()["events_received"]
         assert (await client.refresh_balance()).balance == 50_000
+
+
+@pytest.mark.parametrize("call", ["raw", "balance", "candles"])
+async def test_what_was_cancelled_before_its_turn_is_never_sent(autojump_clock, connect, venue, call):
+    """P3: the caller waited without a deadline, and was cancelled."""
+    limits = RateLimits(Rates(requests=Rate(0.25, 1)), Rates.unlimited())
+    asked = {"raw": "indicator/load", "balance": "getBalance", "candles": "loadHistoryPeriod"}[call]
+    async with connect(limits=limits) as client:
+        ask = {
+            "raw": lambda: client.send_raw("indicator/load"),
+            "balance": client.refresh_balance,
+            "candles": lambda: client.candles(ASSET, "1m", 3, datetime(2026, 1, 1, tzinfo=UTC)),
+        }[call]
+        await client.send_raw("favorite/load")
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await trio.sleep(1)
+                scope.cancel()
+        await trio.sleep(60)
+        assert asked not in venue.stats()["events_received"]
+        await ask()
+        await until(lambda: asked in venue.stats()["events_received"])
 
 
 async def test_one_callers_short_deadline_is_no_error_of_another_who_asks_the_same(autojump_clock, connect):
