@@ -24,7 +24,7 @@ from loadsim.report.result import Check, FaultRecord, RunResult, ShardResult, ju
 from loadsim.swarm.control import VenueControl
 from loadsim.swarm.faults import LOSSY, Freezer, check_faults, play_venue_faults, recovered_s
 from loadsim.swarm.oracle import check_books
-from loadsim.swarm.preflight import TargetUnusable, check_acts, check_descriptors, check_login, raise_nofile
+from loadsim.swarm.preflight import check_acts, check_descriptors, check_login, raise_nofile
 from loadsim.swarm.safety import check_size, check_target
 from loadsim.swarm.shard import run_shard
 from loadsim.swarm.spec import ShardSpec
@@ -35,6 +35,7 @@ from potrio.seam import REAL, Seam
 __all__ = ["Controller", "RunOptions", "run_plan"]
 
 STOP_GRACE_S: Final = 3.0
+STATS_ATTEMPTS: Final = 6
 BREACHES: Final = 3
 """So many seconds in a row a threshold with ``abort`` has to be broken."""
 
@@ -170,10 +171,7 @@ class Controller:
                 outcomes = await self._play(engine, target)
                 name, engine_version = engine.name, engine.version
             if before is not None and self._stopped is None:
-                after = await counters_of(target)
-                if after is None:
-                    raise TargetUnusable("the venue has answered before the run, and does not any more")
-                checks = check_books(self._merged, before, after, lossy=self._is_lossy())
+                checks = await self._check_books(target, before)
         return self._result(
             started_wall=started_wall,
             outcomes=outcomes,
@@ -205,7 +203,7 @@ class Controller:
         if (
             self._options.engine != "inline"
         ):  # a busy machine took long for the venue, and will for the shards
-            lead_s = min(LEAD_MAX_S, lead_s + 2 * self._options.shards * (self._seam.now() - self._opening))
+            lead_s = min(LEAD_MAX_S, lead_s + self._options.shards * (self._seam.now() - self._opening))
         start = self._seam.wall() + lead_s
         return [
             ShardSpec(
@@ -290,6 +288,17 @@ class Controller:
             if coverage is not None or each.metric != "coverage"
         ]
         return [verdict for verdict in found if verdict is not None]
+
+    async def _check_books(self, target: Target, before: dict[str, Any]) -> list[Check]:
+        """Ask the oracle; a venue that is out of breath is asked again, and one that stays silent has no books."""
+        for _ in range(STATS_ATTEMPTS):
+            try:
+                after = await target.control.stats()
+            except PotrioError:
+                await trio.sleep(1.0)
+            else:
+                return check_books(self._merged, before, after, lossy=self._is_lossy())
+        return [Check(what="the venue's counters", ours="asked for", venue="no answer", ok=False)]
 
     def _is_lossy(self) -> bool:
         return any(fault.scope == "venue" and fault.kind in LOSSY for fault in self._played)
