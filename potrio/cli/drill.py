@@ -11,7 +11,7 @@ from potrio.cli.outline import Outline, outline_paths, region_of
 from potrio.client.client import Client
 from potrio.supervision.tree import Node
 
-__all__ = ["CrashOnPurpose", "crash_fact", "drill", "incarnations"]
+__all__ = ["CrashOnPurpose", "crash_fact", "drill", "incarnations", "nodes"]
 
 RESTARTED_WITHIN_S = 10.0
 QUIET_S = 0.2

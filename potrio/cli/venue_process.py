@@ -18,7 +18,7 @@ import trio
 
 from potrio.errors import PotrioError
 
-__all__ = ["ReplayProcess", "VenueProcess", "open_venue_process"]
+__all__ = ["PING_INTERVAL_MS", "ReplayProcess", "VenueProcess", "open_venue_process"]
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0

@@ -99,6 +99,9 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("loadsim/report/html.py", "read_bytes"): "a file of the package, compared with its digest",
     ("loadsim/simulation/world.py", "trio.open_nursery"): "a simulated world: users, faults and readers end with it",
     ("loadsim/venue/replay.py", "trio.open_nursery"): "a listener beside the player of one connection",
+    ("loadsim/soak/simulated.py", "trio.open_nursery"): "a program of the user's kind: several clients and the weather",
+    ("loadsim/soak/user.py", "trio.open_nursery"): "a program of the user's kind: all that one user does at once",
+    ("loadsim/soak/wire.py", "trio.open_nursery"): "a program of the user's kind: readers outlive those who trade",
     ("loadsim/venue/server.py", "trio.open_nursery"): "the venue's own: accept, market, deals",
 }
 """(file, banned name) -> why it may. Each entry must be in use: a test takes out the ones that are not."""
