@@ -172,6 +172,14 @@ class Seam:
         """
         return path.read_bytes()
 
+    def is_private(self, path: Path) -> bool:
+        """Whether nobody but its owner may read a file, as far as this system tells such things.
+
+        Raises:
+            OSError: it is not there.
+        """
+        return os.name != "posix" or not path.stat().st_mode & 0o044
+
     def write_file(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
         """Replace a file as a whole, durably: a reader, or a crash at any moment, sees the old content or the new.
 

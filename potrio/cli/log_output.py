@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
 from potrio.cli.show import to_json
 from potrio.errors import ConfigError
 from potrio.logs import FIELDS, ROOT, talking
 
-__all__ = ["JsonLines", "logging_to"]
+__all__ = ["JsonLines", "logging_to", "saying_warnings"]
 
 
 class JsonLines(logging.Formatter):
@@ -34,6 +36,25 @@ class JsonLines(logging.Formatter):
         if record.exc_text:
             line["traceback"] = record.exc_text
         return to_json(line)
+
+
+class Lines(logging.Handler):
+    """One line on standard error for each record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it as errors are said."""
+        click.echo(f"potrio: {record.levelname.lower()}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def saying_warnings(logger: logging.Logger) -> Iterator[None]:
+    """While a command runs, say a logger's warnings on standard error, whatever is done with the log."""
+    handler = Lines(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

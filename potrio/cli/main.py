@@ -12,12 +12,14 @@ from potrio.cli.config import config
 from potrio.cli.deals import deals
 from potrio.cli.decode import decode
 from potrio.cli.demo import demo
+from potrio.cli.log_output import saying_warnings
 from potrio.cli.market import assets, balance, candles, ticks
 from potrio.cli.record import record, replay
 from potrio.cli.ssid import ssid
 from potrio.cli.trade import trade
 from potrio.cli.tree import tree
 from potrio.errors import AuthError, ConfigError, ConnectError, PotrioError
+from potrio.logs import potrio_logger
 
 __all__ = ["run"]
 
@@ -60,7 +62,8 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command line; every expected error is one line on stderr. Returns the exit code."""
     try:
         refuse_ssid(sys.argv[1:] if arguments is None else arguments)
-        result = cli.main(args=arguments, prog_name="potrio", standalone_mode=False)
+        with saying_warnings(potrio_logger("settings")):
+            result = cli.main(args=arguments, prog_name="potrio", standalone_mode=False)
     except EXPECTED as error:
         return told(error)
     except BaseExceptionGroup as group:  # from a nursery of the command itself

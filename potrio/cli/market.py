@@ -13,8 +13,10 @@ import trio
 
 from potrio.actors.stream import Gap
 from potrio.cli.interrupt import run_until_interrupted
+from potrio.cli.progress import progress
 from potrio.cli.show import cents, table, to_json
 from potrio.cli.target import Target, target_options
+from potrio.client.candle_list import CandleList
 from potrio.client.client import Client, open_client
 
 __all__ = ["assets", "balance", "candles", "json_option", "ticks", "with_client"]
@@ -40,7 +42,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON val
 @json_option
 @target_options
 def balance(target: Target, as_json: bool) -> None:
-    """Print the account's balance."""
+    """Print the account's balance.
+
+    Example: potrio balance --json
+    """
 
     async def use(client: Client) -> tuple[Decimal, bool]:
         await trio.lowlevel.checkpoint()
@@ -56,7 +61,10 @@ def balance(target: Target, as_json: bool) -> None:
 @json_option
 @target_options
 def assets(target: Target, everything: bool, as_json: bool) -> None:
-    """List the assets that can be traded now, with their payout."""
+    """List the assets that can be traded now, with their payout.
+
+    Example: potrio assets --all --json
+    """
 
     async def use(client: Client) -> list[dict[str, object]]:
         await trio.lowlevel.checkpoint()
@@ -80,6 +88,11 @@ def assets(target: Target, everything: bool, as_json: bool) -> None:
         table(["symbol", "label", "kind", "payout %", "open"], [list(row.values()) for row in rows])
 
 
+def pages_of(client: Client) -> int:
+    """Pages of history that have come."""
+    return client.statistics().events_received.get("loadHistoryPeriod", 0)
+
+
 @click.command()
 @click.argument("asset")
 @click.option("--timeframe", "-t", default="1m", show_default=True, help="5s, 1m, 4h, 1d ...")
@@ -87,8 +100,18 @@ def assets(target: Target, everything: bool, as_json: bool) -> None:
 @json_option
 @target_options
 def candles(target: Target, asset: str, timeframe: str, count: int, as_json: bool) -> None:
-    """Print the last COUNT closed candles of ASSET, oldest first."""
-    found = with_client(target, lambda client: client.candles(asset, timeframe, count))
+    """Print the last COUNT closed candles of ASSET, oldest first.
+
+    On a terminal, standard error counts the pages as they come.
+
+    Example: potrio candles EURUSD_otc -t 5m -n 1000 --json
+    """
+
+    async def load(client: Client) -> CandleList:
+        async with progress(lambda: f"{pages_of(client)} pages"):
+            return await client.candles(asset, timeframe, count)
+
+    found = with_client(target, load)
     if as_json:
         for candle in found:
             click.echo(to_json(candle))
@@ -112,7 +135,10 @@ def candles(target: Target, asset: str, timeframe: str, count: int, as_json: boo
 @json_option
 @target_options
 def ticks(target: Target, names: tuple[str, ...], count: int | None, as_json: bool) -> None:
-    """Print live ticks of some assets until interrupted."""
+    """Print live ticks of some assets until interrupted.
+
+    Example: potrio ticks EURUSD_otc AUDUSD_otc -n 100 --json
+    """
 
     async def use(client: Client) -> None:
         left = count

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Screen", "cents", "chart", "money", "table", "to_json"]
+__all__ = ["CLEAR_LINE", "Screen", "cents", "chart", "money", "table", "to_json"]
 
 ENCODER = msgspec.json.Encoder(decimal_format="string")
 BLOCKS = " ▁▂▃▄▅▆▇█"

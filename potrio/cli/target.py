@@ -13,7 +13,7 @@ import msgspec
 
 from potrio.cli.log_output import logging_to
 from potrio.client.config import Config
-from potrio.client.settings import Settings, read_settings
+from potrio.client.settings import Settings, read_settings, warn_if_shared
 from potrio.errors import ConfigError
 from potrio.logs import LEVELS
 from potrio.seam import REAL
@@ -48,9 +48,12 @@ class Target(msgspec.Struct, frozen=True):
 
     def settings(self, **more: Any) -> Settings:
         """The same with the sources, and an SSID may be missing."""
+        secret = None if self.ssid_file is None else read_ssid(self.ssid_file)
+        if self.ssid_file is not None and str(self.ssid_file) != "-":
+            warn_if_shared(self.ssid_file, REAL)
         return read_settings(
             self.config_file,
-            ssid=None if self.ssid_file is None else read_ssid(self.ssid_file),
+            ssid=secret,
             url=self.url,
             region=self.region,
             transport=self.transport,

@@ -32,7 +32,10 @@ def client_outline() -> Outline:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @target_options
 def tree(target: Target, live: bool, as_json: bool) -> None:
-    """Show the client's supervision tree: who runs, in which order, and what a crash restarts."""
+    """Show the client's supervision tree: who runs, in which order, and what a crash restarts.
+
+    Example: potrio tree --json
+    """
     if live:
         running = live_tree(target)
         click.echo(to_json(running) if as_json else render(running))

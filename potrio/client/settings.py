@@ -18,16 +18,18 @@ import msgspec
 from potrio.client.config import Config
 from potrio.client.plain import holds_secret, is_plain, read_plain, read_text
 from potrio.errors import ConfigError
+from potrio.logs import potrio_logger
 from potrio.seam import REAL, Seam
 from potrio.secrets import Secret
 
-__all__ = ["Setting", "Settings", "load_config", "read_settings"]
+__all__ = ["Setting", "Settings", "load_config", "read_settings", "warn_if_shared"]
 
 PREFIX: Final = "POCKETOPTION_"
 FILE_VARIABLE: Final = "POCKETOPTION_CONFIG"
 DEFAULT_FILE: Final = "potrio.toml"
 TABLE: Final = "client"
 SSID_FILE: Final = "ssid_file"
+LOG: Final = potrio_logger("settings")
 """In a file, the environment or an argument: where to read the SSID, in place of the SSID itself."""
 
 ALIASES: Final = {"TIMEOUT": "handshake_timeout_s"}
@@ -233,12 +235,26 @@ def hide(values: dict[str, Any]) -> None:
             values[name] = Secret(value.strip())
 
 
+def warn_if_shared(path: Path, seam: Seam) -> None:
+    """Say in the log that others on this machine may read a file with an SSID.
+
+    It is used nevertheless: in a container or on a file system without modes there may be no other way.
+
+    Raises:
+        OSError: it is not there.
+    """
+    if not seam.is_private(path):
+        LOG.warning("%s: others on this machine may read the SSID; chmod 600 it", path)
+
+
 def read_ssid_file(path: object, place: str, seam: Seam) -> Secret:
     """Read the SSID out of a file of its own; what it holds is never in an error."""
     if not isinstance(path, str):
         raise ConfigError(place, "must be the name of a file")
     try:
-        return Secret(seam.read_file(Path(path).expanduser()).decode().strip())
+        secret = Secret(seam.read_file(Path(path).expanduser()).decode().strip())
+        warn_if_shared(Path(path).expanduser(), seam)
+        return secret
     except OSError as error:
         problem = f"{path}: {error.strerror or 'cannot be read'}"
     except UnicodeDecodeError:

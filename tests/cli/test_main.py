@@ -68,6 +68,17 @@ def test_no_command_is_missing_above() -> None:
     assert sorted(found) == sorted(COMMANDS)
 
 
+@pytest.mark.parametrize(
+    "name", ["balance", "assets", "candles", "ticks", "deals", "tree", "config show", "decode"]
+)
+def test_every_command_that_reads_has_an_example_that_parses(potrio: Command, name: str) -> None:
+    words = name.split()
+    said = potrio(*words, "--help").out
+    example = " ".join(said.split("Example:")[1].split("Options:")[0].split()).split("| ")[-1]
+    assert example.startswith(f"potrio {name}")
+    assert potrio(*example.split()[1:], "--help").code == 0, example
+
+
 def test_the_exit_codes_are_in_the_help(potrio: Command) -> None:
     done = potrio("--help")
     for code in ("0", "1", "2", "3", "4", "130"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from itertools import pairwise
 
@@ -100,3 +101,15 @@ def test_ticks_as_json(potrio: Command, venue_url: str) -> None:
 def test_ticks_of_more_assets_than_the_venue_streams(potrio: Command, venue_url: str) -> None:
     names = ("EURUSD_otc", "GBPUSD_otc", "AUDCAD_otc", "AUDUSD_otc", "EURJPY_otc")
     potrio("ticks", *names, "--url", venue_url).check_one_line("4 assets", code=1)
+
+
+def test_many_candles_count_their_pages_on_a_terminal(potrio: Command, venue_url: str, monkeypatch) -> None:
+    arguments = ("candles", ASSET, "-t", "1m", "-n", "1500", "--url", venue_url)
+    assert potrio(*arguments).err == ""
+    monkeypatch.setattr("potrio.cli.progress.FIRST_S", 0.0)
+    monkeypatch.setattr("potrio.cli.progress.AGAIN_S", 0.001)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    done = potrio(*arguments)
+    assert done.code == 0
+    assert " pages" in done.err
+    assert done.err.endswith("\x1b[2K"), "nothing of it is left"

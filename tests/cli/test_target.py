@@ -120,3 +120,19 @@ def test_a_timeout_that_is_no_number(potrio: Command):
     done = potrio("balance", "--handshake-timeout", "soon")
     assert done.code == 2
     assert "handshake-timeout" in done.err
+
+
+def test_a_shared_file_with_an_ssid_is_one_line_of_warning(
+    potrio: Command, venue_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ssid"
+    path.write_text(SSID)
+    warning = f"potrio: warning: {path}: others on this machine may read the SSID; chmod 600 it\n"
+    for mode, said in ((0o644, warning), (0o600, "")):
+        path.chmod(mode)
+        monkeypatch.delenv("POCKETOPTION_SSID_FILE", raising=False)
+        done = potrio("balance", "--url", venue_url, "--ssid-file", str(path), ssid=None)
+        assert (done.code, done.err) == (0, said)
+        monkeypatch.setenv("POCKETOPTION_SSID_FILE", str(path))
+        done = potrio("config", "show", ssid=None)
+        assert (done.code, done.err) == (0, said)

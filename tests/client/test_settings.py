@@ -274,3 +274,15 @@ async def network_down(network, venue) -> None:
     network._listeners.clear()
     await trio.lowlevel.checkpoint()
     hurt(venue, FaultKind.DROP)
+
+
+def test_a_file_that_others_may_read_is_used_with_a_word_about_it(folder, caplog):
+    write(SSID, "session")
+    Path("session").chmod(0o600)
+    load_config(environ={}, ssid_file="session")
+    assert caplog.text == ""
+    for mode in (0o640, 0o604):
+        Path("session").chmod(mode)
+        caplog.clear()
+        assert load_config(environ={"POCKETOPTION_SSID_FILE": "session"}).ssid == Secret(SSID)
+        assert "session: others on this machine may read the SSID; chmod 600 it" in caplog.text
