@@ -32,7 +32,9 @@ class SeedRange(click.ParamType[tuple[int, int]]):
 
     name = "seeds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
         """Read it."""
         first, dots, last = str(value).partition("..")
         try:
@@ -49,7 +51,9 @@ class FaultList(click.ParamType[tuple[int, ...]]):
 
     name = "faults"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
         """Read it."""
         try:
             return () if value == "none" else tuple(int(each) for each in str(value).split(","))
@@ -75,7 +79,9 @@ class FaultList(click.ParamType[tuple[int, ...]]):
     help="Joined above WebSocket, or byte by byte.",
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Runs at once.")
-@click.option("--faults", type=FaultList(), metavar="N,N,...", help="Keep these of the faults that the seed draws.")
+@click.option(
+    "--faults", type=FaultList(), metavar="N,N,...", help="Keep these of the faults that the seed draws."
+)
 @click.option("--plant", type=click.Choice(sorted(PLANTED)), help="Break the product on purpose.")
 @click.option("--coverage", is_flag=True, help="Show which fault met which order, and what never met.")
 @click.option("--shrink/--no-shrink", "shrinks", default=True, help="Look for a smaller run that fails.")
@@ -98,9 +104,9 @@ def simulate(
     """
     if (seed is None) is (seeds is None):
         raise click.UsageError("give either --seed N or --seeds A..B")
-    first, last = seeds if seeds is not None else (cast(int, seed), cast(int, seed))
+    first, last = seeds if seeds is not None else (cast("int", seed), cast("int", seed))
     listed = [
-        Job(seed=each, hours=hours, level=cast(Level, level), faults=faults, plant=plant or "")
+        Job(seed=each, hours=hours, level=cast("Level", level), faults=faults, plant=plant or "")
         for each in range(first, last + 1)
     ]
     cells: Counter[tuple[str, str, str]] = Counter()
@@ -120,7 +126,9 @@ def simulate(
         smaller, runs = shrink(*failed[0])
         smallest = replay_line(smaller)
         if not as_json:
-            click.echo(f"smallest of {runs} runs that fails ({len(plan_of(smaller).faults)} faults): {smallest}")
+            click.echo(
+                f"smallest of {runs} runs that fails ({len(plan_of(smaller).faults)} faults): {smallest}"
+            )
     if as_json:
         document = {"runs": done, "failed": len(failed), "smallest": smallest, "virtual_s": virtual_s}
         click.echo(json.dumps(document, indent=2))
@@ -130,7 +138,9 @@ def simulate(
             missing = never(cells)
             shown = ", ".join(missing[:NEVER_SHOWN]) + (", ..." if len(missing) > NEVER_SHOWN else "")
             click.echo(f"never reached ({len(missing)}): {shown or 'nothing'}")
-        click.echo(f"{len(listed) - len(failed)} of {len(listed)} runs passed, {virtual_s / 3600:.2f} virtual hours")
+        click.echo(
+            f"{len(listed) - len(failed)} of {len(listed)} runs passed, {virtual_s / 3600:.2f} virtual hours"
+        )
     if failed:
         raise SystemExit(BROKEN)
 
