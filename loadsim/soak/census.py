@@ -38,6 +38,7 @@ BOUNDS: Final[Mapping[str, int]] = {
     "MonitorState.facts": 1000,
     "PendingBook.handles": ORDERS_KEPT_MAX,
     "PendingBook.orders": ORDERS_KEPT_MAX,
+    "PendingBook.tickets": ORDERS_KEPT_MAX,
     "Stream._items": STREAM_CAPACITY,
 }
 """``Class.attribute`` -> how many there may be. Others may not grow on and on."""

@@ -45,13 +45,9 @@ MEMORY_MB_PER_H: Final = 1.0
 OBJECTS_PER_H: Final = 500
 """The same for the number of objects that the garbage collector follows."""
 
-OBJECTS_PER_ORDER: Final = 22
-"""Measured: of an order, or a pending one, that is kept: its intent, evidence, handle, log, deal, the venue's deal.
-They are kept to a bound (`ORDERS_KEPT_MAX`) that ten hours do not reach."""
-
-KB_PER_ORDER: Final = 6.0
-"""The same in memory: 4 to 5 KB measured, and what the allocator adds; the venue's and the journal's records are in
-this process, too."""
+KEPT: Final = {"orders": (17, 5.0), "pending": (6, 4.0), "external": (1, 1.5)}
+"""Objects and KB of each order, pending order and deal from elsewhere that a client keeps, measured, with its record at
+the venue. They are kept to a bound (`ORDERS_KEPT_MAX`) that ten hours do not reach."""
 
 PROMISES: Final = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P10")
 
@@ -127,7 +123,7 @@ class Simulation:
         self.census = Census()
         self.memory: list[tuple[float, float]] = []
         self.followed: list[tuple[float, float]] = []
-        self.kept: list[tuple[float, float]] = []
+        self.kept: list[tuple[float, dict[str, int]]] = []
         self.recovered_s: list[float] = []
         self.tasks: dict[str, int] = {}
         self.ear = VenueEar(venue, verdict)
@@ -272,7 +268,11 @@ class Simulation:
         steady = [user.client for user in self.users[::2] if user.client in clients]
         self.census.take([client._shared for client in steady if client is not None])
         books = [client._shared.book for client in clients]
-        kept = sum(len(book.orders) + len(book.external) + len(book.pending.orders) for book in books)
+        kept = {
+            "orders": sum(len(book.orders) for book in books),
+            "pending": sum(len(book.pending.orders) for book in books),
+            "external": sum(len(book.external) for book in books),
+        }
         self.kept.append((now / 3600, kept))
         self.followed.append((now / 3600, objects()))
         self.memory.append((now / 3600, resident_mb(REAL)))
@@ -280,18 +280,27 @@ class Simulation:
             self.verdict.breach("P5", text, now)
         self.verdict.checked["P5"] += len(self.census.looks[-1])
 
-    def memory_figures(self) -> dict[str, float]:
+    def memory_figures(self) -> dict[str, Any]:
         """How memory and objects grew, per hour, after the first third; and how much of it is orders that are kept."""
         third = len(self.memory) // 3
-        memory, followed, kept = (slope(points[third:]) for points in (self.memory, self.followed, self.kept))
+        memory, followed = slope(self.memory[third:]), slope(self.followed[third:])
+        in_orders, in_orders_kb = (
+            slope(
+                [
+                    (at, sum(KEPT[name][which] * count for name, count in kept.items()))
+                    for at, kept in self.kept[third:]
+                ]
+            )
+            for which in (0, 1)
+        )
         return {
             "resident_mb": round(self.memory[-1][1], 1),
             "resident_mb_per_hour": round(memory, 3),
-            "resident_mb_per_hour_besides_orders": round(memory - kept * KB_PER_ORDER / 1000, 3),
+            "resident_mb_per_hour_besides_orders": round(memory - in_orders_kb / 1000, 3),
             "objects_followed": int(self.followed[-1][1]),
             "objects_per_hour": round(followed, 1),
-            "objects_per_hour_besides_orders": round(followed - kept * OBJECTS_PER_ORDER, 1),
-            "orders_kept": int(self.kept[-1][1]),
+            "objects_per_hour_besides_orders": round(followed - in_orders, 1),
+            "kept": self.kept[-1][1],
         }
 
 
