@@ -151,7 +151,7 @@ class _Pages:
             if all(call.abandoned for call in self.calls[slot]):
                 del self.calls[slot]
                 continue
-            self.current = slot
+            self.current, self.unwanted = slot, False
             self.state.index += 1
             epoch, page = slot
             request = LoadHistoryPeriod(

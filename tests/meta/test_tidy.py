@@ -73,13 +73,17 @@ ALLOWED: dict[tuple[str, str], str] = {
     ): "an actor's own reader and writer, inside its own scope",
     ("potrio/actors/wire.py", "trio.open_nursery"): "reader and writer of one connection end together",
     ("potrio/cli/interrupt.py", "trio.open_nursery"): "a program's own: the command and its signals",
+    ("potrio/cli/trade.py", "trio.open_nursery"): "a program's own: what is printed while it waits",
     ("potrio/cli/story.py", "trio.open_nursery"): "a program of the user's kind: three orders at once",
     ("potrio/transport/trio_ws.py", "trio.open_nursery"): "trio-websocket wants one for its reader",
     ("potrio/supervision/engine.py", "trio.open_nursery"): "one for each supervisor",
     ("potrio/supervision/opening.py", "trio.open_nursery"): "the root, under the embedding program",
     ("potrio/testing/__main__.py", "trio.open_nursery"): "a program's own: the server and its signals",
     ("loadsim/cli.py", "trio.open_nursery"): "a program's own: the server and its signals",
-    ("loadsim/live/dashboard.py", "trio.open_nursery"): "somebody else's server beside the run; a reader that goes",
+    (
+        "loadsim/live/dashboard.py",
+        "trio.open_nursery",
+    ): "somebody else's server beside the run; a reader that goes",
     ("loadsim/tester/tester.py", "trio.open_nursery"): "the clients of one phase, which ends with them",
     (
         "loadsim/venue/connection.py",
@@ -93,15 +97,30 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("loadsim/run.py", "trio.open_nursery"): "the controller of a run: reports, faults, thresholds, signals",
     ("loadsim/commands/playing.py", "trio.open_nursery"): "a program's own: the run and its signals",
     **{
-        (f"loadsim/swarm/{name}.py", "trio.open_nursery"): "the clients and faults of one run, which end with it"
+        (
+            f"loadsim/swarm/{name}.py",
+            "trio.open_nursery",
+        ): "the clients and faults of one run, which end with it"
         for name in ("crowd", "faults", "full", "link_faults", "shard")
     },
     ("loadsim/report/html.py", "read_bytes"): "a file of the package, compared with its digest",
-    ("loadsim/simulation/world.py", "trio.open_nursery"): "a simulated world: users, faults and readers end with it",
+    (
+        "loadsim/simulation/world.py",
+        "trio.open_nursery",
+    ): "a simulated world: users, faults and readers end with it",
     ("loadsim/venue/replay.py", "trio.open_nursery"): "a listener beside the player of one connection",
-    ("loadsim/soak/simulated.py", "trio.open_nursery"): "a program of the user's kind: several clients and the weather",
-    ("loadsim/soak/user.py", "trio.open_nursery"): "a program of the user's kind: all that one user does at once",
-    ("loadsim/soak/wire.py", "trio.open_nursery"): "a program of the user's kind: readers outlive those who trade",
+    (
+        "loadsim/soak/simulated.py",
+        "trio.open_nursery",
+    ): "a program of the user's kind: several clients and the weather",
+    (
+        "loadsim/soak/user.py",
+        "trio.open_nursery",
+    ): "a program of the user's kind: all that one user does at once",
+    (
+        "loadsim/soak/wire.py",
+        "trio.open_nursery",
+    ): "a program of the user's kind: readers outlive those who trade",
     ("loadsim/venue/server.py", "trio.open_nursery"): "the venue's own: accept, market, deals",
 }
 """(file, banned name) -> why it may. Each entry must be in use: a test takes out the ones that are not."""
