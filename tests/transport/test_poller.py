@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import resource
 import selectors
 import socket
@@ -344,6 +345,56 @@ async def test_send_eof_waits_for_what_waits(scene: Scene) -> None:
                 break
             got += len(data)
     assert got == 2_000_000
+
+
+async def test_an_end_said_before_the_connection_stands_comes_after_it(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        owner = Recorder()
+        line = scene.poller.connect(socket.AF_INET, server.getsockname(), owner)
+        line.send_eof()
+        await until(lambda: owner.said == ["connected"])
+        theirs, _ = server.accept()
+        theirs.settimeout(WAIT_S)
+        assert theirs.recv(1) == b""
+        theirs.close()
+
+
+async def test_a_half_open_line_whose_peer_goes_away_ends(scene: Scene) -> None:
+    line, owner, peer = scene.pair(outbound_max=3_000_000)
+    owner.at_eof = lambda line: None
+    line.send(b"Q" * 2_000_000)
+    peer.shutdown(socket.SHUT_WR)
+    await until(lambda: owner.said == ["eof"])
+    peer.close()
+    await until(lambda: "closed" in owner.said)
+    assert isinstance(owner.error, ConnectionBroken)
+    assert owner.said == ["eof", "drained", "closed"]
+
+
+async def test_small_ones_that_wait_are_written_together(scene: Scene) -> None:
+    line, owner, peer = scene.pair()
+    line.send(b"f" * 600_000)
+    for _ in range(1000):
+        line.send(b"tick")
+    await until(lambda: drain(peer) is not None and owner.said == ["drained"])
+    assert scene.poller.statistics().writes < 100
+
+
+async def test_timers_are_called_when_there_is_something_new_for_them(nursery: trio.Nursery) -> None:
+    poller, calls = Poller(), []
+
+    def timers() -> float:
+        calls.append(trio.current_time())
+        return math.inf
+
+    nursery.start_soon(lambda: poller.run(timers=timers))
+    await until(lambda: calls)
+    before = len(calls)
+    await rounds()
+    assert len(calls) == before
+    poller.look()
+    await until(lambda: len(calls) == before + 1)
+    nursery.cancel_scope.cancel()
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
