@@ -79,6 +79,7 @@ class Turnstile(Generic[T]):
         for queue in self._queues:
             queue.clear()
         self._free.clear()
+        self.wake_at = math.inf
         for lane in Lane:
             self.gate.withdraw(lane)
         return items

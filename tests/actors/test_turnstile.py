@@ -88,8 +88,10 @@ def test_clear_gives_everything_back_and_leaves_the_queues_of_the_limiter():
     for item, lane in (("r1", Lane.REQUESTS), ("r2", Lane.REQUESTS), ("ps", None)):
         lost.add(item, lane)
     assert list(lost.leaving(0.0)) == ["ps", "r1"]
+    assert lost.wake_at == 1.0
     lost.add("order", Lane.ORDERS)
     assert lost.clear() == ["order", "r2"]
+    assert lost.wake_at == math.inf  # nothing waits: whoever sleeps until then has nothing to wake for
     other.add("r3", Lane.REQUESTS)
     assert list(other.leaving(1.0)) == ["r3"]
 
