@@ -262,8 +262,12 @@ async def serve_callback(
         if source is None:
             await _call_for_each(handle, callbacks, seam)
             return
-        async with source() as handle.stream:
-            await _call_for_each(handle, callbacks, seam)
+        if not handle.active:
+            return
+        async with source() as stream:
+            if handle.active:  # not taken off while it was being asked for
+                handle.stream = stream
+                await _call_for_each(handle, callbacks, seam)
     except trio.ClosedResourceError:
         pass  # taken off
     except Exception as error:  # noqa: BLE001  # the supervised edge: what ended the stream is told, the client lives on

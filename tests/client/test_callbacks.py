@@ -195,6 +195,20 @@ async def test_off_ends_it(autojump_clock, connect):
         assert client.callbacks() == []
 
 
+async def test_off_ends_ticks_also_where_they_are_just_being_asked_for(autojump_clock, connect, venue):
+    calls: list = []
+    async with connect() as client:
+        for steps in range(12):
+            handle = client.on("tick", calls.append, asset=ASSET)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            client.off(handle)
+            seen = len(calls)
+            await trio.sleep(5)
+            assert len(calls) == seen, f"called after off(), {steps} steps after on()"
+            assert not client.callbacks()
+
+
 async def test_lossless_that_is_not_read_in_time_is_taken_off_and_says_so(autojump_clock, connect):
     told = []
     async with connect() as client:
