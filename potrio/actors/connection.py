@@ -212,7 +212,7 @@ class _Driver:
         while True:
             if link.paused:
                 await self.stay_paused()
-                failures = 0
+                failures, deadline = 0, self.seam.now() + self.settings.connect_deadline
             region = health.ranked(candidates, self.seam.now())[0]
             lost = await self.one_connection(region, deadline)
             if self.leaving:
@@ -265,9 +265,8 @@ class _Driver:
         """The SSID was rejected: get another one, or raise what ends the client."""
         if self.settings.fresh is None:
             raise rejection
-        if self.wire is not None and self.wire.ssid is not self.settings.ssid_now:
-            return  # another session has got one meanwhile
-        await self.settings.fresh.renew(rejection)
+        assert self.wire is not None
+        await self.settings.fresh.renew(rejection, self.wire.ssid)
 
     async def stay_paused(self) -> None:
         """Wait for `Unpause`."""

@@ -37,16 +37,27 @@ class FreshSsid:
         self._left = attempts if provider is not None else 0
         self._timeout = FRESH_SSID_TIMEOUT if timeout is None else timeout
         self._rejected: list[Secret] = []  # as many as there were attempts
+        self._asking = (
+            trio.Lock()
+        )  # the sessions of a client share one SSID, and are rejected at the same time
         self.hide: Callable[[Secret], object] = lambda secret: None
         """Told of each token the callback returns, before it is used: what shows texts to others leaves it out."""
 
-    async def renew(self, rejection: AuthError) -> None:
+    async def renew(self, rejection: AuthError, rejected: Ssid | None = None) -> None:
         """Get another SSID; from then on `ssid` is that. Waits for the callback; cancelling cancels it.
+
+        Args:
+            rejected: the one that was; where `ssid` is another by now, nobody is asked. None: `ssid`.
 
         Raises:
             AuthError: ``rejection`` itself where nobody is to be asked (any more); another one, with its cause, where
                 the callback failed, took too long, or returned something that cannot be used.
         """
+        async with self._asking:
+            if rejected is None or rejected is self.ssid:
+                await self._renew(rejection)
+
+    async def _renew(self, rejection: AuthError) -> None:
         if self._provider is None or self._left <= 0:
             raise rejection
         self._left -= 1

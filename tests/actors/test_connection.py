@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import msgspec
 import pytest
 import trio
 
 from potrio.actor_errors import SupervisorFailed
 from potrio.actors.connection import connection, lane
 from potrio.actors.keys import CONNECTION, ORDER_BOOK, ROUTER
+from potrio.actors.limiter import Rate, RateLimits, Rates
 from potrio.actors.link import (
     Batch,
     CheckDeadline,
@@ -29,7 +31,7 @@ from potrio.actors.link import (
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.phases import LinkPhase
 from potrio.errors import AuthError, ConfigError, ConnectError, ConnectRefused, ConnectTimeout
-from potrio.limits import CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT
+from potrio.limits import CLOSE_TIMEOUT, CONNECT_DEADLINE, HANDSHAKE_TIMEOUT
 from potrio.protocol.messages.auth import Ps
 from potrio.protocol.messages.trading import OpenOrder, RequestOpenedDeals, Side
 from potrio.protocol.regions import Region
@@ -294,6 +296,17 @@ async def test_paused_it_stays_disconnected_and_gives_orders_back_with_the_reaso
         assert desk.links()[:2] == [("LinkUp", 1), ("LinkLost", 1)]
 
 
+async def test_a_pause_before_the_first_link_takes_nothing_of_the_time_to_get_one(autojump_clock):
+    desk = Desk(serve)
+    desk.link.paused = True
+    async with at_work(desk, ready=False):
+        await trio.sleep(2 * CONNECT_DEADLINE)
+        assert (desk.link.phase, desk.venue.attempts) == (LinkPhase.DISCONNECTED, [])
+        await desk.tell(Unpause())
+        with trio.fail_after(1):
+            await desk.link.wait_ready()
+
+
 # --- what leaves -----------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +359,26 @@ async def test_what_waits_is_given_back_when_the_link_is_lost(autojump_clock):
         await desk.tell(order(), Transmit(Ps()))
         await desk.tell(Resync("anew"))
         assert [(type(m), m.final) for m in desk.booked] == [(NotSent, False)]
+        assert desk.link.total().dropped == 1
+
+
+async def test_what_was_held_up_on_a_lost_link_keeps_nobody_busy_while_the_next_one_logs_in(autojump_clock):
+    """A moment that has passed must not be waited for again and again: the clock here moves only where all rest."""
+
+    async def log_in_slowly(visit):
+        await trio.sleep(3)
+        await visit.log_in()
+        await visit.serve()
+
+    desk = Desk(serve, log_in_slowly)
+    one_a_second = Rates(requests=Rate(1.0, 1))
+    desk.settings = msgspec.structs.replace(desk.settings, limits=RateLimits(account=one_a_second))
+    async with at_work(desk):
+        await desk.tell(Transmit(RequestOpenedDeals()), Transmit(RequestOpenedDeals()))
+        await desk.tell(Resync("anew"))
+        await desk.link.wait_ready()
+        await settle()
+        assert desk.links() == [("LinkUp", 1), ("LinkLost", 1), ("LinkUp", 2)]
         assert desk.link.total().dropped == 1
 
 

@@ -125,3 +125,21 @@ async def test_cancelling_cancels_the_callback(autojump_clock):
     with trio.move_on_after(1):
         await fresh(never).renew(REJECTION)
     assert ended == [True]
+
+
+async def test_sessions_that_are_rejected_at_the_same_time_ask_once(autojump_clock):
+    """One SSID is used by all of them; the first rejection of it is the one that is asked about."""
+    asked = []
+
+    async def provider(error):
+        asked.append(error)
+        await trio.sleep(5)
+        return text(len(asked))
+
+    source = fresh(provider, attempts=1)
+    used = source.ssid
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(source.renew, REJECTION, used)
+    assert asked == [REJECTION]
+    assert source.ssid.session == Secret(TOKENS[1])
