@@ -355,7 +355,7 @@ class TlsLine(Line, LineOwner):
         try:
             while queue:
                 piece = queue[0]
-                taken = self._tls.write(piece)  # one record at most
+                taken = self._tls.write(piece)
                 self._queued -= taken
                 if taken == len(piece):
                     queue.popleft()

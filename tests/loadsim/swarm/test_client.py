@@ -128,6 +128,43 @@ def test_a_life_cut_anywhere() -> None:
         client.send_event("ps")
 
 
+def logged_in() -> tuple[MuxClient, Swarm, Wire, Line]:
+    client, swarm, wire, line = begun()
+    client.connected(line)
+    client.received(line, HEAD + frames(OPEN))
+    client.received(line, frames('40{"sid":"x"}'))
+    client.received(line, frames('42["successauth",{}]'))
+    assert client.phase is MuxPhase.READY
+    return client, swarm, wire, line
+
+
+def test_who_closes_it_hears_nothing_more_of_the_same_read() -> None:
+    client, swarm, _, line = logged_in()
+    heard: list[str] = []
+
+    def close(client: MuxClient, name: str, payload: bytes, now: float) -> None:
+        heard.append(name)
+        client.close()
+
+    swarm.owner.event = close
+    client.received(line, frames('42["one",{}]', '42["two",{}]'))
+    assert heard == ["one"]
+    assert swarm.said[-1] == (None, False)
+
+
+def test_ticks_and_events_are_counted() -> None:
+    client, swarm, wire, line = logged_in()
+    client.received(line, frames(HEADER, b'[["A",1790000000.5,1.25],["A",1790000001.0,1.5]]'))
+    assert (client.ticks, swarm.ticks, swarm.owner.prices) == (2, 2, [1.25, 1.5])
+    client.send_event("ps")
+    client.send_event("ps")
+    assert swarm.sent == 2
+    wire.waiting = 7
+    assert client.waiting == 7
+    client.close()
+    assert client.waiting == 0
+
+
 def test_a_bad_price_ends_the_client_and_is_no_bug() -> None:
     client, swarm, wire, line = begun()
     client.connected(line)
