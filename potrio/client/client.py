@@ -24,7 +24,7 @@ from potrio.client.sessions import SessionPool
 from potrio.client.settings import load_config
 from potrio.client.trading import TradingCalls
 from potrio.client.tree import Shared, client_tree
-from potrio.errors import ClientClosed, ClientFailed, ConfigError
+from potrio.errors import ClientClosed, ClientFailed, ConfigError, PotrioError
 from potrio.logs import redacting, talking
 from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
@@ -86,6 +86,7 @@ async def run_client(
     shared.facts.uid = parsed.uid
     shared.sessions = SessionPool(settings, shared.link, shared.router, shared.account, config.sessions_max)
     client: Client | None = None
+    reason: PotrioError | None = None  # what those hear of who are not in the block
     try:
         async with (
             opened_journal(
@@ -94,6 +95,7 @@ async def run_client(
             open_supervisor(client_tree(settings, shared), seam=config.seam) as running,
         ):
             running.observe(partial(report_crash, running))
+            running.observe(shared.sessions.observe)
             await shared.link.wait_ready()
             client = Client(config, parsed, shared, running)
             await client.wait_snapshot()
@@ -105,14 +107,17 @@ async def run_client(
         cause = shared.link.fatal or failure
         if client is None and shared.link.fatal is not None:
             raise shared.link.fatal from shared.link.fatal.__cause__
+        reason = ClientFailed(f"the client died: {cause}")
         raise ClientFailed(f"the client died: {cause}") from cause
     finally:
+        reason = shared.link.fatal or reason
         shared.link.enter(LinkPhase.CLOSED, config.seam.now())
-        shared.router.feeds.end(shared.link.fatal)
-        shared.router.raw.end(shared.link.fatal)
+        shared.router.feeds.end(reason)
+        shared.sessions.end(reason, config.seam.now())
+        shared.router.raw.end(reason)
         shared.callbacks.end()
-        shared.router.outages.end(shared.link.fatal)
-        shared.account.end(shared.link.fatal)
+        shared.router.outages.end(reason)
+        shared.account.end(reason)
         shared.book.fail(ClientClosed("the client was closed before the order was settled"))
 
 

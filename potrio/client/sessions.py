@@ -23,6 +23,7 @@ from potrio.actors.keys import CONNECTION, PINGER, ROUTER
 from potrio.actors.link import LinkCounters, LinkState
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.monitor import Statistics
+from potrio.actors.phases import LinkPhase
 from potrio.actors.pinger import pinger
 from potrio.actors.router import RouterState, Subscribe, Unsubscribe
 from potrio.actors.stream_router import SessionState, stream_router
@@ -30,6 +31,7 @@ from potrio.errors import PotrioError, RequestError
 from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY, READS_WAITING_MAX
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec
+from potrio.supervision.events import ChildCrashed, Event
 from potrio.supervision.intensity import Limit
 from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
 from potrio.supervision.ref import Ref
@@ -188,6 +190,26 @@ class SessionPool:
             cause = session.link.fatal or error
             raise RequestError(f"the venue gives no further session: {cause}") from cause
         return session
+
+    def observe(self, event: Event) -> None:
+        """Follow the tree: a session whose supervisor gave up is over, and its readers must not wait for ever."""
+        if isinstance(event, ChildCrashed):
+            for session in self.sessions:
+                if event.path.endswith(f"/{SESSIONS}/link-{session.number}"):
+                    broken = RequestError(
+                        "the session that streamed this has broken down; open the stream anew"
+                    )
+                    self._end(session, session.link.fatal or broken, event.at)
+
+    def end(self, reason: Exception | None, now: float) -> None:
+        """The client closes, or died of ``reason``: so do all streams, and whoever waits for a session."""
+        for session in self.sessions:
+            self._end(session, reason, now)
+
+    def _end(self, session: SessionState, reason: Exception | None, now: float) -> None:
+        session.ended = True
+        session.link.enter(LinkPhase.CLOSED, now)
+        session.router.feeds.end(reason)
 
     def alive(self) -> list[SessionState]:
         """The additional sessions there are; the counters of those that have ended are kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from potrio import (
     AuthError,
     Client,
     ClientClosed,
+    ClientFailed,
     Config,
     ConfigError,
     ConnectError,
@@ -26,8 +28,9 @@ from potrio import (
     UpgradeRejected,
     open_client,
 )
+from potrio.actor_errors import ChildNotFound
 
-from .conftest import ASSET, PORT, SSID, UID, hurt, until
+from .conftest import ASSET, PORT, SSID, UID, crash, hurt, until
 
 
 async def test_an_open_client_knows_balance_assets_and_account(autojump_clock, connect):
@@ -296,6 +299,28 @@ async def test_the_tree_shows_every_actor(autojump_clock, connect):
         names = str(client.tree())
         for name in ("monitor", "order_book", "history", "connection", "pinger", "router", "users"):
             assert name in names
+
+
+async def test_readers_outside_the_block_hear_what_a_client_died_of(autojump_clock, connect):
+    """Death of a bug is no end in good order."""
+    told: list[BaseException] = []
+
+    async def read(stream) -> None:
+        with pytest.raises(ClientFailed, match="gave up") as caught:
+            async for _ in stream:
+                pass
+        told.append(caught.value)
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(ClientFailed):
+            async with connect() as client:
+                for stream in (await client.ticks(ASSET), client.outages()):
+                    nursery.start_soon(read, stream)
+                while True:
+                    with suppress(ChildNotFound):  # its supervisor is just being restarted
+                        crash(client, "order_book")
+                    await trio.sleep(3)
+    assert len(told) == 2
 
 
 def test_a_client_is_made_by_open_client_only():

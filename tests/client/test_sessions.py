@@ -202,6 +202,51 @@ async def test_closing_closes_all_sessions_also_while_one_is_being_opened(
     assert trio.lowlevel.current_statistics().tasks_living <= tasks
 
 
+async def test_readers_outside_the_block_are_told_that_the_client_is_closed(
+    autojump_clock, connect, venue, many
+):
+    """P6: those of an additional session as well, and whoever waits for one that is not up yet."""
+    ended: list[object] = []
+
+    async def read(stream) -> None:
+        ended.append([item async for item in stream][-1].asset)
+
+    async def more(client) -> None:
+        try:
+            await client.ticks(*many[8:12])
+        except (RequestError, ClientClosed) as error:
+            ended.append(type(error))
+
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery, connect(sessions_max=3) as client:
+            for share in (many[:4], many[4:5]):
+                nursery.start_soon(read, await client.ticks(*share))
+            await trio.sleep(5)
+            hurt(venue, FaultKind.RESTART, delay_ms=20_000)
+            nursery.start_soon(more, client)
+            await trio.sleep(0.5)
+    assert many[4] in ended
+    assert len(ended) == 3
+
+
+async def test_a_session_that_breaks_down_for_good_ends_its_streams_and_can_be_had_anew(
+    autojump_clock, connect, venue, many
+):
+    """P4: a stream that nothing feeds any more must not look like a quiet market."""
+    async with connect(sessions_max=2) as client, client.ticks(*many[:4]) as first:
+        second = await client.ticks(many[4])
+        broken = f"{SESSIONS}/link-2"
+        with trio.fail_after(60), pytest.raises(RequestError, match="broken down"):
+            while True:
+                if broken.rsplit("/", 1)[-1] in session_names(client):
+                    crash(client, f"{broken}/router")
+                with trio.move_on_after(0.5):
+                    await all_of(second, many[4:5])
+        await all_of(first, many[:4])
+        async with client.ticks(many[4]) as third:
+            await all_of(third, many[4:5])
+
+
 async def test_streams_that_come_and_go_leave_no_session_behind(autojump_clock, connect, venue, many):
     async with connect(sessions_max=3) as client:
         for start in range(0, 10, 2):
