@@ -151,15 +151,12 @@ class TlsLine(Line, LineOwner):
         self._owes_drained = False
 
     def __repr__(self) -> str:
-        state = "closed" if self.is_closed else "open" if self._secured else "in its handshake"
-        return f"<TlsLine {state}>"
+        return f"<TlsLine {'closed' if self.is_closed else 'open' if self._secured else 'in its handshake'}>"
 
     def attach(self, line: Line) -> TlsLine:
         """Note the line this is the owner of; return self."""
         self._line = line
         return self
-
-    # --- for the owner: a line ---
 
     @property
     def under(self) -> Line:
@@ -203,8 +200,7 @@ class TlsLine(Line, LineOwner):
             self._queue.append(data)
             self._queued += len(data)
             self._pump()
-        error = self.error
-        if error is not None:
+        if self.error is not None:
             raise self._send_error()
         if self.waiting:
             self._owes_drained = True
@@ -245,8 +241,6 @@ class TlsLine(Line, LineOwner):
             self._say_goodbye()
             self.under.end(error)
 
-    # --- for the line: its owner ---
-
     def connected(self, line: Line) -> None:
         """Begin the handshake."""
         self._began = True
@@ -278,11 +272,10 @@ class TlsLine(Line, LineOwner):
         """The end of TCP: in order after close_notify only."""
         if self._eof:
             return  # the owner has been told, and may still send
-        if not self._secured:
-            reason = "the server closed the connection during the TLS handshake"
-            self.end(TlsFailed(self._target, reason))
-            return
-        self.end(TlsTruncated("the connection ended without the end of TLS (close_notify)"))
+        if self._secured:
+            self.end(TlsTruncated("the connection ended without the end of TLS (close_notify)"))
+        else:
+            self.end(TlsFailed(self._target, "the server closed the connection during the TLS handshake"))
 
     def drained(self, line: Line) -> None:
         """The ciphertext has been written."""
@@ -301,8 +294,6 @@ class TlsLine(Line, LineOwner):
         if self._error is None and isinstance(error, ConnectionClosed):
             self._error = error
         self._owner.closed(self, error)
-
-    # --- private ---
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake; tell whether it has just ended and the line still lives."""
@@ -323,7 +314,7 @@ class TlsLine(Line, LineOwner):
             self._owner.connected(self)
         if not self.is_closed:
             self._pump()
-            if not self.is_closed and not self.waiting:
+            if not self.waiting:
                 self.drained(self.under)
         return not self.is_closed
 

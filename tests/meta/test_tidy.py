@@ -73,6 +73,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ): "an actor's own reader and writer, inside its own scope",
     ("potrio/actors/wire.py", "trio.open_nursery"): "reader and writer of one connection end together",
     ("potrio/cli/interrupt.py", "trio.open_nursery"): "a program's own: the command and its signals",
+    ("potrio/cli/progress.py", "trio.open_nursery"): "a program's own: what is shown while it waits",
     ("potrio/cli/trade.py", "trio.open_nursery"): "a program's own: what is printed while it waits",
     ("potrio/cli/story.py", "trio.open_nursery"): "a program of the user's kind: three orders at once",
     ("potrio/transport/trio_ws.py", "trio.open_nursery"): "trio-websocket wants one for its reader",
