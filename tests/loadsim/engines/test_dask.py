@@ -222,6 +222,8 @@ async def test_being_cancelled_leaves_no_shard(place, mark):
 async def test_a_worker_is_for_one_shard(place, mark, monkeypatch):
     monkeypatch.setattr("loadsim.engines.dask.WORKERS_TIMEOUT_S", 0.2)
     async with at(place, mark) as engine:
+        # The workers of a fresh scheduler are still on their way when this test is the first.
+        await trio.to_thread.run_sync(lambda: engine._cluster.client.wait_for_workers(2, timeout=30))
         with pytest.raises(EngineError, match=r"3 shards need 3 workers .* there are 2 free of 2"):
             await engine.start(specs("short", "short", "short"))
 
