@@ -86,6 +86,7 @@ class OrderHandle:
         self.due_at = math.inf
         """When (trio's clock) the venue will have settled it, as far as is known."""
         self._failure: Exception | None = None
+        self._final = False  # nobody will write here any more
         self._changed = trio.Event()
 
     @property
@@ -160,7 +161,7 @@ class OrderHandle:
     async def wait_change(self) -> OrderState:
         """Wait for the next change of state and return the new one; never raises for how the order ends."""
         before = self.state
-        while self.state is before and self._failure is None:
+        while self.state is before and not self._final:
             await self._changed.wait()
         return self.state
 
@@ -212,9 +213,10 @@ class OrderHandle:
 
     def fail(self, error: Exception) -> None:
         """Nobody will write here any more: the client has closed or died."""
+        self._final = True
         if not self.state.ended:
             self._failure = error
-            self._wake()
+        self._wake()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, trio.Event()

@@ -188,3 +188,16 @@ async def test_changes_of_an_order_that_is_left_open_do_not_just_end(autojump_cl
     assert (await changes.__anext__()).state is OrderState.SENT
     with pytest.raises(OutcomeUnknown, match="closed"):
         await changes.__anext__()
+
+
+async def test_waiting_for_a_change_of_an_order_that_has_ended_ends_with_the_client(handle, autojump_clock):
+    """A rejected order may still turn out to be open, as long as somebody listens to the venue."""
+    show(handle, OrderState.REJECTED, reason="no")
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(handle.wait_change)
+            await settle()
+            handle.fail(ClientClosed("closed"))
+        assert await handle.wait_change() is OrderState.REJECTED
+    with pytest.raises(OrderRejected):
+        await handle.result()
