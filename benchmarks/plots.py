@@ -7,6 +7,7 @@ written last) and the folder. The same file gives the same pictures, byte by byt
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,21 +38,17 @@ def bars(title: str, figures: dict[str, float], unit: str, path: Path) -> None:
     )
     axes.bar_label(drawn, [f" {value:,.0f}" for _, value in ordered])
     axes.set(xscale="log", xlabel=unit, title=title)
-    axes.margins(x=0.15)
+    axes.margins(x=0.25)
     axes.grid(axis="x", alpha=0.3)
     save(figure, path)
 
 
 def ticks(found: Figures, folder: Path) -> None:
     """B1: everybody's ticks a second."""
-    rows = {
-        each["name"].partition(",  beside")[0]: each
-        for each in found["budgets"]
-        if each["id"].startswith("B1")
-    }
-    first = next(each for each in rows.values() if each["id"] == "B1a")
+    rows = [each for each in found["budgets"] if each["id"] in ("B1a", "B1b", "B1c")]
+    first = next(each for each in rows if each["id"] == "B1a")
     figures = dict(first["peers"])
-    for each in rows.values():
+    for each in rows:
         figures[each["name"].partition(", beside")[0]] = each["ours"]
     bars("Ticks from the socket to user code", figures, first["unit"] + ", logarithmic", folder / "ticks.svg")
 
@@ -60,14 +57,9 @@ def budgets(found: Figures, folder: Path) -> None:
     """Every budget with a limit: how much of it is used, or by how much it is exceeded."""
     rows = []
     for each in found["budgets"]:
-        sign, _, rest = each["budget"].partition(" ")
-        limit = rest.split(" ")[0].replace(",", "")
-        if sign in (">=", "<=") and each["ratio"]:
-            share = each["ratio"] / float(limit) if ":" not in limit and is_number(limit) else None
-            if share is not None and float(limit) < 1000:
-                rows.append(
-                    (f"{each['id']} {each['name']}", share if sign == ">=" else 1 / share, each["met"])
-                )
+        share = share_of(each["budget"], each["ratio"])
+        if share is not None:
+            rows.append((f"{each['id']} {each['name']}", share, each["met"]))
     figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.24 * len(rows)))
     rows.reverse()
     axes.barh(
@@ -84,6 +76,19 @@ def budgets(found: Figures, folder: Path) -> None:
     save(figure, folder / "budgets.svg")
 
 
+def share_of(budget: str, ratio: float) -> float | None:
+    """How many times as good as the budget asks for; None where it asks for nothing.
+
+    ``>= 40 x somebody`` and ``<= 1.05`` are about the ratio itself; of ``<= 8 us`` the ratio is that to the budget.
+    """
+    found = re.match(r"(>=|<=) ([\d.,]+)(?: (\S+))?", budget)
+    if found is None or ratio <= 0:
+        return None
+    sign, limit, unit = found[1], float(found[2].replace(",", "")), found[3]
+    share = ratio / (limit if unit in (None, "x") else 1.0)
+    return share if sign == ">=" else 1 / share
+
+
 def growth(found: Figures, folder: Path) -> None:
     """G1, G2, G3: the cost of a tick against subscriptions, subscribers and connections."""
     rows = [each for each in found["budgets"] if each["id"].startswith("G")]
@@ -98,15 +103,6 @@ def growth(found: Figures, folder: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
     save(figure, folder / "growth.svg")
-
-
-def is_number(text: str) -> bool:
-    """Can it be read as one?"""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def save(figure: Any, path: Path) -> None:
