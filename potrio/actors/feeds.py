@@ -32,13 +32,14 @@ GAPS_MAX: Final = 64
 class Feed:
     """One asset's ticks."""
 
-    __slots__ = ("asset", "bridging", "last", "lost", "streams")
+    __slots__ = ("asset", "bridging", "last", "lost", "recalled", "streams")
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
         self.streams: list[TickStream] = []
         self.last: float | None = None  # UTC seconds of the last tick delivered
         self.lost = False  # the connection has gone since
+        self.recalled: float | None = None  # the newest tick of a bridge: the stream may bring it once more
         self.bridging: list[Tick] | None = None  # live ticks held back until the missing ones are known
 
     def deliver(self, items: Iterable[Tick | Gap]) -> None:
@@ -132,6 +133,8 @@ class Feeds:
                 else:
                     self.bridge(tick.asset, ())
                     feed.deliver((tick,))
+            elif tick.timestamp == feed.recalled:
+                self.out_of_order += 1
             elif feed.last is not None and tick.timestamp < feed.last:
                 self.out_of_order += 1
                 for stream in feed.streams:
@@ -158,6 +161,8 @@ class Feeds:
         for asset in newest:
             feed = self._feeds.get(asset)
             if feed is None or feed.bridging is not None or (feed.last is not None and feed.last > floor):
+                return False
+            if feed.recalled is not None and feed.recalled >= floor:
                 return False
             for stream in feed.streams:
                 streams.setdefault(stream, []).append(feed)
@@ -232,6 +237,7 @@ class Feeds:
         assert last is not None, "a feed that never delivered has nothing to bridge"
         missing = [tick for tick in recent if tick.timestamp > last]
         newest = missing[-1].timestamp if missing else last
+        feed.recalled = newest
         items: list[Tick | Gap] = [*missing, *(tick for tick in held if tick.timestamp > newest)]
         reaches_back = bool(recent) and recent[0].timestamp <= last
         if not reaches_back:

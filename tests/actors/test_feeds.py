@@ -108,6 +108,19 @@ async def test_a_reconnect_is_bridged_with_the_missing_ticks():
     assert [item.timestamp for item in await drained(stream)] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("publish", ["publish", "publish_run"])
+async def test_the_newest_tick_of_a_bridge_may_come_live_once_more_and_is_delivered_once(publish):
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(1)])
+    feeds.lost()
+    assert feeds.start_bridging() == [A]
+    feeds.bridge(A, [tick(1), tick(2), tick(3)])
+    if publish == "publish" or not feeds.publish_run([tick(3), tick(4)]):
+        feeds.publish([tick(3), tick(4)])
+    assert [item.timestamp for item in await drained(stream)] == [1, 2, 3, 4]
+    assert feeds.out_of_order == 1
+
+
 async def test_history_that_does_not_reach_back_gives_a_gap():
     feeds, stream = subscribed(A)
     feeds.publish([tick(1)])
