@@ -96,6 +96,7 @@ class Exchange:
         self._watchers: dict[str, dict[Connection, None]] = {}
         self._table: bytes = b""
         self._table_ends = 0
+        self.answered: dict[str, float] = {}  # asset -> how far the answer to a new subscription reaches
         self.changed: Callable[[], None] = lambda: None
         """Called when a deadline of the market's tasks may have moved."""
 
@@ -218,6 +219,7 @@ class Exchange:
         said = self.desk.handle(visitor, event.name, event.payload, stamp_ms, unix, refuse)
         if visitor.streams != before:
             self._rewatch(connection, before, visitor.streams)
+            self.answered.update(dict.fromkeys({*visitor.streams} - {*before}, stamp_ms / 1000))
         self.deliver(said, connection)
         self.changed()
 
@@ -261,7 +263,6 @@ class Exchange:
                 yield
             if connection in watchers:  # not gone since
                 self._send(connection, "updateStream", messages, frames)
-                self.stats.ticks_sent += 1
 
     def watched(self) -> set[str]:
         """Return the assets whose ticks somebody waits for: a watcher, or an order."""

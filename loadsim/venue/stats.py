@@ -49,7 +49,6 @@ class Stats:
         self.pings_sent = 0
         self.pongs_received = 0
         self.ps_received = 0
-        self.ticks_sent = 0
         self.deals_opened = 0
         self.deals_settled = 0
         self.deals_cancelled = 0
@@ -63,6 +62,11 @@ class Stats:
     def connections(self) -> int:
         """How many are open now."""
         return self.connections_opened - self.connections_closed
+
+    @property
+    def ticks_sent(self) -> int:
+        """How many ticks were handed to the network: each is alone in its event (`protocol.md` rule 10)."""
+        return self.events_sent.get("updateStream", 0)
 
     def opened(self) -> None:
         """Count a connection."""

@@ -63,14 +63,16 @@ class MarketTasks:
         for symbol in sorted(watched):
             tick = upcoming.pop(symbol, None)
             if tick is None or tick.stamp < stamp - LATE_MAX_S:
-                # From the last whole millisecond on: that far reach the ticks in the answer to the subscription.
-                tick = self._market.next_tick(symbol, math.floor(stamp * 1000) / 1000)
+                # From the millisecond on to which the ticks in the answer to the subscription reach.
+                since = max(self._exchange.answered.get(symbol, stamp), stamp - LATE_MAX_S)
+                tick = self._market.next_tick(symbol, math.floor(min(since, stamp) * 1000) / 1000)
             while tick is not None and tick.stamp <= stamp:
                 due.append((tick, symbol))
                 tick = self._market.next_tick(symbol, tick.stamp)
             if tick is not None:
                 upcoming[symbol] = tick
         self._upcoming = upcoming
+        self._exchange.answered.clear()
         for tick, symbol in sorted(due):
             for _ in self._exchange.tick(symbol, tick):
                 await trio.lowlevel.checkpoint()

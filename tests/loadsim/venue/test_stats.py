@@ -53,3 +53,10 @@ def test_the_snapshot_is_plain_json_with_every_account() -> None:
             "won": 0, "lost": 0, "draw": 0, "cancelled": 0,
         }
     ]  # fmt: skip
+
+
+def test_ticks_are_counted_when_they_are_on_the_wire_like_every_event():
+    stats = Stats()
+    assert stats.ticks_sent == 0
+    stats.events_sent.count("updateStream", 3)
+    assert stats.ticks_sent == 3
