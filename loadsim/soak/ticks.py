@@ -64,10 +64,14 @@ class TickAudit:
     def _hole(self, asset: str, last: float, stamp: float) -> None:
         """Everything between two ticks has to be told as missing."""
         zone = self._zone_s
-        following = self._market.next_tick(asset, last + zone + SAME_S)
+        after, before = (
+            round(last + zone, 3) + 0.001,
+            round(stamp + zone, 3) - 0.001,
+        )  # the wire has milliseconds
+        following = self._market.next_tick(asset, after - 0.001)
         if following is not None and following.stamp - zone > stamp - SAME_S:
             return
-        missing = self._market.ticks(asset, last + zone + SAME_S, stamp + zone - 2 * SAME_S)[:HOLE_TICKS_MAX]
+        missing = self._market.ticks(asset, after, before)[:HOLE_TICKS_MAX]
         told = self._told.get(asset, [])
         opened = self._open.get(asset, math.inf)
         for tick in missing:
