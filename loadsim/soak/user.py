@@ -348,6 +348,12 @@ class SoakUser:
             and not client.pending
         )
 
+    async def refresh_balance(self) -> None:
+        """Ask for the balance: the last one that was told may have been lost or overtaken on its way. Waits for it."""
+        if self.client is not None and self.is_settled():
+            with trio.move_on_after(AGAIN_S):
+                await self.client.refresh_balance()
+
     def check_calm(self, utc: float) -> None:
         """Everything flows; each end of an order was called back once; the raw tap saw what was counted."""
         client, now = self.client, trio.current_time()
