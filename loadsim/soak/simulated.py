@@ -239,6 +239,7 @@ class Simulation:
         await trio.sleep(FLOWING_S)
         for user in self.users:
             await user.refresh_balance()
+        await trio.sleep(1)  # until those who listen have heard it, too
         self.compare()
 
     def compare(self) -> None:

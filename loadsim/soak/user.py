@@ -342,14 +342,11 @@ class SoakUser:
         client = self.client
         if client is None or client.phase.value != "ready":
             return False
-        return (
-            all(map(has_ended, (order.handle for order in self.placed.values())))
-            and not client.exposure
-            and not client.pending
-        )
+        ended = all(has_ended(order.handle) for order in self.placed.values())
+        return ended and not client.exposure and not client.pending
 
     async def refresh_balance(self) -> None:
-        """Ask for the balance: the last one that was told may have been lost or overtaken on its way. Waits for it."""
+        """Ask for the balance: the last one that was told may have been lost on its way. Waits for the answer."""
         if self.client is not None and self.is_settled():
             with trio.move_on_after(AGAIN_S):
                 await self.client.refresh_balance()
