@@ -8,6 +8,7 @@ BENCH := .venv-bench
 ACTORS := .venv-bench-actors
 BIN := $(VENV)/bin
 T ?= tests
+SEEDS ?= 1..200
 UV := $(shell command -v uv 2>/dev/null)
 
 # The first Python that is new enough, unless PYTHON names one. Each is run, not only looked up: version managers
@@ -31,7 +32,7 @@ make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
 pip_install = $(UV) pip install --quiet --python $(1)/bin/python
 endif
 
-.PHONY: help install peers bench-peers bench-actors demo test check fix types layers lint soak swarm bench plots autobahn docs clean
+.PHONY: help install peers bench-peers bench-actors demo test check sweep fix types layers lint soak swarm bench plots autobahn docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +88,9 @@ layers: install  ## the import contracts
 	$(BIN)/lint-imports --no-logo
 
 check: lint types layers docs test  ## everything a merge needs
+
+sweep: install  ## two hundred seeds of the simulation (narrow it with SEEDS=1..20)
+	$(BIN)/python -m loadsim simulate --seeds $(SEEDS) --hours 0.2 --jobs 2 --coverage
 
 soak: install  ## ten simulated hours of faults, then ten minutes over TCP (narrow it with S="--short")
 	$(BIN)/python -m loadsim soak $(S)

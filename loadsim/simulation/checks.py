@@ -2,8 +2,9 @@
 
 I1 at most once; I2 journal before wire; I3 one deal one order; I4 no deal lost; I5 settled never changes; I6 no false
 VOID; I7 no false REJECTED; I8 confluence (whatever was lost, doubled or overtaken, an order ends as the venue has it);
-I9 everything ends; I10 money to the cent (I17: exact); I11 the journal gives the same book again. P4 ticks in order, no
-silent gap; P6 ready means ready; P10 counters; R7 bounded queues; R8 recovers; R10 closing closes.
+I9 everything ends; I10 money to the cent (I17: exact); I11 where a journal is kept, it gives the same book again. P10
+counters; R7 bounded queues. Elsewhere: I2, P6 and I7 at the moment of a refusal (`VenueLedger`), P4 (`TickCheck`),
+R8 and R10 (`World`).
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from loadsim.simulation.ledger import VenueLedger, Violation
 from loadsim.venue.accounts import Account
 from loadsim.venue.deals import Deal
+from potrio.actors.book import Book
 from potrio.actors.evidence import OrderState
 from potrio.actors.order_handle import OrderHandle
 from potrio.actors.reconcile import CLOSED_LIST_LENGTH, MATCH_AFTER_S
 from potrio.client.client import Client
 
-__all__ = ["check_counters", "check_money", "check_orders", "check_queues"]
+__all__ = ["check_counters", "check_journal", "check_money", "check_orders", "check_queues"]
+
+AFTER_RESTART: Final = {OrderState.NEW: OrderState.DENIED, OrderState.SENT: OrderState.UNKNOWN}
+"""State at the end of a process -> state in the next one, where it is another."""
 
 ASKS_WITHIN_S: Final = 40.0
 """From the moment at which a list can decide to the latest at which one is asked for, an outage in between included."""
@@ -120,6 +127,33 @@ def check_money(client: Client, ledger: VenueLedger, uid: int) -> Iterator[Viola
         yield Violation("I10 money", f"at stake: {client.exposure}, the venue says {account.staked}")
     if any(value != round(value, 2) for value in told):
         yield Violation("I17 exact", "a result is not in whole cents")
+
+
+def check_journal(book: Book, again: Book) -> Iterator[Violation]:
+    """Compare the book at the client's end with the one that the next process finds in the journal (I11).
+
+    The same, but for what only a living process knows: an order that had not left by then is denied, and one that was
+    without an answer may have reached the venue.
+    """
+    for request_id, evidence in book.orders.items():
+        state = evidence.state()
+        found = again.orders.get(request_id)
+        if found is None:
+            if state is not OrderState.NEW:  # one that never had its turn is not written down
+                yield Violation("I11 journal", f"it was {state.value}, and the journal lacks it", request_id)
+            continue
+        expected = AFTER_RESTART.get(state, state)
+        if found.state() is not expected:
+            text = f"it was {state.value}, and is {found.state().value} by the journal"
+            yield Violation("I11 journal", text, request_id)
+        if found.deal != evidence.deal or found.refused != evidence.refused:
+            yield Violation("I11 journal", "its deal or refusal is another one by the journal", request_id)
+        if msgspec.structs.replace(found.intent, expires_at=0.0) != msgspec.structs.replace(
+            evidence.intent, expires_at=0.0
+        ):
+            yield Violation("I11 journal", f"by the journal it was {found.intent}", request_id)
+    for request_id in again.orders.keys() - book.orders.keys():
+        yield Violation("I11 journal", "the journal has it, and the client does not know it", request_id)
 
 
 def check_counters(client: Client, ledger: VenueLedger, *, quiet: bool) -> Iterator[Violation]:

@@ -78,6 +78,16 @@ class VenueLedger:
         with patch.object(ServerSession, "accept_auth", accepted):
             yield
 
+    def check_rejected(self, request_id: str) -> None:
+        """An order has just become REJECTED: then the venue has heard and not accepted it (I7)."""
+        if request_id not in self.venue.exchange.book.orders:
+            self.violations.append(
+                Violation("I7 no false REJECTED", "rejected before the venue heard it", request_id)
+            )
+        elif deals := self.deals().get(request_id):
+            text = f"rejected while the venue has deal {deals[0].id}"
+            self.violations.append(Violation("I7 no false REJECTED", text, request_id))
+
     def _check_journal(self, request_id: str) -> None:
         database = self._journal()
         if database is None:

@@ -220,6 +220,17 @@ def outage_forgets_readers() -> Patches:
     return ((Feeds, "lost", lambda self: self._feeds.clear()),)
 
 
+def journal_without_results() -> Patches:
+    """What became of an order is not written down."""
+    real = OrderJournal.note
+
+    def note(self: OrderJournal, evidence: Evidence) -> None:
+        if not evidence.settled:
+            real(self, evidence)
+
+    return ((OrderJournal, "note", note),)
+
+
 PLANTED: Final[dict[str, Callable[[], Patches]]] = {
     bug.__name__: bug
     for bug in (
@@ -238,6 +249,7 @@ PLANTED: Final[dict[str, Callable[[], Patches]]] = {
         loss_by_guess,
         reconnect_storm,
         outage_forgets_readers,
+        journal_without_results,
     )
 }
 

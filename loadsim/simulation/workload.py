@@ -27,12 +27,14 @@ class Workload:
         settled: what each order was first settled with.
         waiting: scopes of those who wait for a result; a fault may cancel one.
         on_placed: called right after an order was taken on.
+        on_rejected: called with the id of an order that has just become REJECTED.
     """
 
     def __init__(self, plan: SimPlan, client: Client, history: History, nursery: trio.Nursery) -> None:
         self.settled: dict[str, object] = {}
         self.waiting: dict[str, trio.CancelScope] = {}
         self.on_placed: Callable[[], None] = lambda: None
+        self.on_rejected: Callable[[str], None] = lambda request_id: None
         self.placed = 0
         self.answers = 0
         self._plan = plan
@@ -87,6 +89,8 @@ class Workload:
                 self._history.say(f"order {name} is {change.state.value}: {change.cause}", name)
                 if change.state is OrderState.SETTLED:
                     self.settled.setdefault(name, handle.deal)
+                elif change.state is OrderState.REJECTED:
+                    self.on_rejected(name)
         except PotrioError:
             pass  # the client was closed first; the checks look at what it left
 

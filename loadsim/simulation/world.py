@@ -15,7 +15,13 @@ from typing import Final
 import msgspec
 import trio
 
-from loadsim.simulation.checks import check_counters, check_money, check_orders, check_queues
+from loadsim.simulation.checks import (
+    check_counters,
+    check_journal,
+    check_money,
+    check_orders,
+    check_queues,
+)
 from loadsim.simulation.clock import SimClock, SimulationStuck, run_unstuck, seeded_scheduler
 from loadsim.simulation.guards import RealWorld, guarded
 from loadsim.simulation.history import History
@@ -28,9 +34,12 @@ from loadsim.simulation.readers import TickCheck, read_ticks
 from loadsim.simulation.workload import Workload
 from loadsim.venue.config import TradingConfig, VenueConfig
 from loadsim.venue.server import Venue, open_venue
+from potrio.actors.book import Book
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
+from potrio.client.journal import opened_journal
 from potrio.errors import PotrioError
+from potrio.protocol.ssid import parse_ssid
 from potrio.secrets import Secret
 
 __all__ = ["Outcome", "run_world"]
@@ -84,6 +93,7 @@ class World:
         self.applied: Counter[str] = Counter()
         self.counted: dict[str, int] = {}
         self.sessions = 0
+        self.replayed = 0
 
     def wrong(self, invariant: str, text: str, order: str = "") -> None:
         """Note a violation."""
@@ -126,6 +136,8 @@ class World:
         try:
             async with open_client(config) as client:
                 await self.phases(venue, ledger, client)
+                book = client._shared.book
+            await self.replay_journal(config, book)
         except PotrioError as error:
             self.wrong(
                 "R8 recovers", f"the client died: {type(error).__name__}: {error} <- {error.__cause__!r}"
@@ -135,6 +147,16 @@ class World:
         if left > 0:
             names = ", ".join(sorted(task.name for task in self.tasks()))
             self.wrong("R10 closing closes", f"{left} tasks are left of the client, of these: {names}")
+
+    async def replay_journal(self, config: Config, book: Book) -> None:
+        """What the next process would find, read as it would read it, must be what this one knew (I11)."""
+        again = Book()
+        async with opened_journal(config, parse_ssid(ssid_text(self.sessions)), again) as state:
+            if state is None:
+                return
+        self.replayed = len(again.orders)
+        for violation in check_journal(book, again):
+            self.wrong(violation.invariant, violation.text, violation.order)
 
     def tasks(self) -> list[trio.lowlevel.Task]:
         """All tasks there are."""
@@ -155,6 +177,7 @@ class World:
         plan, history = self.plan, self.history
         async with trio.open_nursery() as nursery:
             work = Workload(plan, client, history, nursery)
+            work.on_rejected = ledger.check_rejected
             check = TickCheck(venue.exchange._market, venue.exchange._config.offset_s, history)
             stream = await client.ticks(*plan.assets, capacity=plan.read_capacity)
             until = trio.current_time() + plan.seconds
@@ -292,7 +315,7 @@ def run_world(plan: SimPlan) -> Outcome:
         events=list(world.history.events),
         orders=world.history.orders,
         virtual_s=world.clock.now,
-        counted=world.counted,
+        counted={**world.counted, "replayed": world.replayed},
     )
 
 

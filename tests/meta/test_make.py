@@ -16,6 +16,7 @@ TARGETS = [
     "demo",
     "test",
     "check",
+    "sweep",
     "fix",
     "types",
     "layers",
@@ -92,11 +93,17 @@ def test_check_does_everything_a_merge_needs(bare: Path) -> None:
     assert "tests/interop/requirements.txt" in plan, "the third-party clients are a part of it"
 
 
-def test_ci_runs_check_and_nothing_else(root: Path) -> None:
+def test_ci_runs_check_and_the_sweep_and_nothing_else(root: Path) -> None:
     script = root / ".ci" / "run"
 
     assert os.access(script, os.X_OK)
-    assert script.read_text().splitlines()[-1] == "exec make check"
+    assert script.read_text().splitlines()[-1] == "exec make check sweep"
+
+
+def test_the_sweep_is_two_hundred_seeds(bare: Path) -> None:
+    plan = make(bare, "--dry-run", "sweep").stdout
+
+    assert "-m loadsim simulate --seeds 1..200 --hours 0.2 --jobs 2" in plan
 
 
 def test_an_old_python3_is_passed_over(bare: Path) -> None:

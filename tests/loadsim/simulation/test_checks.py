@@ -12,3 +12,14 @@ def test_a_wrong_result_is_told_with_its_order():
     assert "I10 money" in invariants
     wrong = next(v for v in found.violations if v.invariant == "I8 confluence")
     assert any("settled" in line for line in found.orders[wrong.order])
+
+
+def test_where_a_journal_is_kept_it_is_read_back(outcome_of):
+    outcome = outcome_of(6)
+    assert outcome.counted["replayed"] == outcome.counted["orders"] == 3
+    assert outcome.violations == []
+
+
+def test_a_journal_that_says_something_else_is_told():
+    found = run_job(Job(seed=6, hours=0.05, plant="journal_without_results"))
+    assert {violation.invariant for violation in found.violations} == {"I11 journal"}

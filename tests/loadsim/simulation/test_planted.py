@@ -23,6 +23,7 @@ FOUND = {
     "loss_by_guess": (1, "I"),
     "reconnect_storm": (19, "R8"),
     "outage_forgets_readers": (1, "R8"),
+    "journal_without_results": (2, "I11"),
 }
 """Bug -> the first seed of 0.05 hours that finds it, and the beginning of what is said of it. All are far below 500."""
 
