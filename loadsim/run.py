@@ -158,7 +158,8 @@ class Controller:
         """
         options, seam = self._options, self._seam
         nofile = raise_nofile()
-        check_descriptors(self._planned, options.shards, nofile, seam)
+        nofile_min = check_descriptors(self._planned, options.shards, nofile, seam)
+        engine_options = {"nofile_min": nofile_min} if options.engine == "dask" else {}
         started_wall = seam.wall()
         checks: list[Check] = []
         self._opening = seam.now()
@@ -166,12 +167,12 @@ class Controller:
             await check_login(target.url, self._plan.seed, self._plan.target.ca_file, seam)
             before = await counters_of(target)
             async with open_engine(
-                options.engine, run_shard, seam=seam, options=options.engine_options
+                options.engine, run_shard, seam=seam, options=engine_options | options.engine_options
             ) as engine:
                 outcomes = await self._play(engine, target)
                 name, engine_version = engine.name, engine.version
             if before is not None and self._stopped is None:
-                checks = await self._check_books(target, before)
+                checks = await self._check_books(target, before, outcomes)
         return self._result(
             started_wall=started_wall,
             outcomes=outcomes,
@@ -289,15 +290,20 @@ class Controller:
         ]
         return [verdict for verdict in found if verdict is not None]
 
-    async def _check_books(self, target: Target, before: dict[str, Any]) -> list[Check]:
+    async def _check_books(
+        self, target: Target, before: dict[str, Any], outcomes: dict[int, Outcome]
+    ) -> list[Check]:
         """Ask the oracle; a venue that is out of breath is asked again, and one that stays silent has no books."""
+        whole = len(outcomes) == self._options.shards and all(
+            each.state in ("done", "stopped") for each in outcomes.values()
+        )
         for _ in range(STATS_ATTEMPTS):
             try:
                 after = await target.control.stats()
             except PotrioError:
                 await trio.sleep(1.0)
             else:
-                return check_books(self._merged, before, after, lossy=self._is_lossy())
+                return check_books(self._merged, before, after, lossy=self._is_lossy(), whole=whole)
         return [Check(what="the venue's counters", ours="asked for", venue="no answer", ok=False)]
 
     def _is_lossy(self) -> bool:
@@ -381,7 +387,7 @@ def shard_result(number: int, outcome: Outcome | None, *, aborted: bool) -> Shar
     if outcome is None:
         return ShardResult(shard=number, state="lost", reason="nothing is known of its end")
     state = "done" if aborted and outcome.state == "stopped" else outcome.state
-    return ShardResult(shard=number, state=state, reason=outcome.reason, host=outcome.host, pid=outcome.pid)
+    return ShardResult(**(msgspec.structs.asdict(outcome) | {"shard": number, "state": state}))
 
 
 def not_reached(threshold: Threshold) -> Verdict:

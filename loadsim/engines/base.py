@@ -26,12 +26,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``done``: it played its part; ``stopped``: it was asked to end early, and did; ``stalled``: it lives but reports
     nothing; ``lost``: it, or its machine, is gone; ``refused``: it never began, and sent nothing.
+    ``clock_offset_ms``: how far its clock is ahead of ours, where the engine has compared them.
     """
 
     state: Literal["done", "stopped", "stalled", "lost", "refused"]
     reason: str | None = None
     host: str = ""
     pid: int = 0
+    clock_offset_ms: float | None = None
 
 
 class Engine(Protocol):

@@ -370,4 +370,10 @@ class DaskEngine:
         """Wait for every shard."""
         if self._shards:
             await self._ended.wait()
-        return {number: shard.outcome for number, shard in self._shards.items() if shard.outcome is not None}
+        return {
+            number: msgspec.structs.replace(
+                shard.outcome, clock_offset_ms=round(self.clocks[number].seconds * 1000, 3)
+            )
+            for number, shard in self._shards.items()
+            if shard.outcome is not None
+        }

@@ -39,16 +39,20 @@ def raise_nofile() -> int:
     return hard
 
 
-def check_descriptors(clients: int, shards: int, nofile: int, seam: Seam = REAL) -> None:
+def check_descriptors(clients: int, shards: int, nofile: int, seam: Seam = REAL) -> int:
     """Is there a descriptor for each client in its shard, and for all of them at a venue of this machine; and a port?
+
+    Returns:
+        how many descriptors a shard needs.
 
     Raises:
         ConfigError: there is not.
     """
     each = -(-clients // shards)
-    if each + SPARE > nofile:
+    needed = each + SPARE
+    if needed > nofile:
         raise ConfigError(
-            "limits", f"{each} clients in a process need {each + SPARE} descriptors, and there are {nofile}"
+            "limits", f"{each} clients in a process need {needed} descriptors, and there are {nofile}"
         )
     if clients + SPARE > nofile:
         raise ConfigError(
@@ -58,9 +62,10 @@ def check_descriptors(clients: int, shards: int, nofile: int, seam: Seam = REAL)
     try:
         low, high = (int(word) for word in seam.read_file(PORTS).split())
     except (OSError, ValueError):
-        return  # another system: it will say so itself
+        return needed  # another system: it will say so itself
     if clients > (high - low) * SOURCES:
         raise ConfigError("limits", f"{clients} clients need more than the {high - low} ports of an address")
+    return needed
 
 
 def check_acts(plan: Plan) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import msgspec
 import pytest
 import trio
 
 from loadsim.engines.base import EngineError
+from loadsim.engines.process import ProcessEngine
 from loadsim.live.view import RunView
 from loadsim.plan.model import Plan
 from loadsim.plan.parse import parse_plan
@@ -113,6 +117,37 @@ async def test_processes_play_the_same_plan_and_are_seen_each_second() -> None:
     assert views[-1].stage == "ended"
     assert len(views) >= 3
     assert max(view.clients for view in views) == 6
+
+
+async def test_a_shard_that_is_killed_makes_the_run_invalid_and_its_books_are_judged_by_what_is_known(
+    monkeypatch,
+) -> None:
+    engines: list[ProcessEngine] = []
+    true = ProcessEngine.start
+
+    async def remember(self: ProcessEngine, specs) -> None:
+        await true(self, specs)
+        engines.append(self)
+
+    def kill(view: RunView) -> None:
+        if view.t >= 2 and engines:
+            process = engines.pop()._shards[1].process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(ProcessEngine, "start", remember)
+    trades = TRADE.replace('after = "300ms"', 'every = "200ms"\nafter = "300ms"')
+    options = RunOptions(engine="process", shards=2)
+    result = await run_plan(plan(WATCH + trades, n=6, duration="4s"), options, on_second=kill)
+
+    assert engines == []
+    assert [shard.state for shard in result.shards] == ["done", "lost"]
+    assert result.validity.coverage == 0.5
+    assert result.exit is Exit.INVALID, [check for check in result.checks if not check.ok]
+    assert "shard 1 lost" in " ".join(result.validity.reasons)
+    twice = next(check for check in result.checks if check.what == "orders heard twice")
+    assert (twice.venue, twice.ok) == ("0", True)
+    assert result.merged.counters["orders.accepted"] > 10
 
 
 async def test_a_target_of_ones_own_is_judged_as_well() -> None:

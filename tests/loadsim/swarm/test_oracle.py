@@ -44,8 +44,8 @@ def swarm() -> Merged:
     return merged
 
 
-def wrong(merged: Merged, stats: dict[str, Any], *, lossy: bool = False) -> set[str]:
-    return {row.what for row in check_books(merged, BEFORE, stats, lossy=lossy) if not row.ok}
+def wrong(merged: Merged, stats: dict[str, Any], **more: bool) -> set[str]:
+    return {row.what for row in check_books(merged, BEFORE, stats, **more) if not row.ok}
 
 
 def test_equal_books_agree() -> None:
@@ -114,3 +114,37 @@ def test_deals_from_before_the_run_are_not_ours() -> None:
     stats["deals"]["settled"] = 4
 
     assert all(row.ok for row in check_books(merged, before, stats))
+
+
+def test_a_swarm_that_has_lost_reports_judges_only_what_it_knows() -> None:
+    stats = after()
+    stats["events_received"]["openOrder"] = 9
+    stats["deals"] = {"opened": 8, "settled": 7}
+    stats["ticks_sent"] = 500
+    assert wrong(swarm(), stats) >= {"orders sent, heard", "deals settled", "ticks sent, delivered"}
+    assert wrong(swarm(), stats, whole=False) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        (lambda venue: venue["events_received"].update(openOrder=2), "orders answered, heard"),
+        (lambda venue: venue["orders"].update(a=2), "orders heard twice"),
+        (lambda venue: venue["deals"].update(opened=2), "orders accepted"),
+        (lambda venue: venue["deals"].update(settled=2), "deals settled"),
+        (lambda venue: venue["accounts"][1].update(balance=49_980.01), "balances to the cent"),
+        (lambda venue: venue.update(ticks_sent=104), "ticks sent, delivered"),
+    ],
+)
+def test_less_than_is_known_is_a_disagreement_also_where_reports_are_lost(change, row: str) -> None:
+    stats = after()
+    change(stats)
+
+    assert wrong(swarm(), stats, whole=False) == {row}
+
+
+def test_an_order_that_was_under_way_when_its_shard_was_lost_may_never_have_been_heard() -> None:
+    merged = swarm()
+    merged.counters["orders"] = 5
+
+    assert wrong(merged, after(), whole=False) == set()
