@@ -71,7 +71,7 @@ def chart(
 
 def nice(value: float) -> float:
     """The next of 1, 2, 2.5, 5 times a power of ten: an axis one can read."""
-    if value <= 0:
+    if value < 1e-6:  # nothing, in any unit that is drawn
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * (1 - 1e-9))

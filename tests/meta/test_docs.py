@@ -172,6 +172,7 @@ def run_command(command: str, venue_url: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "console"], ids=str)
 def test_console_block(block: Block, venue_url: str, tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")  # a reader is in the checkout
     for command, shown in commands_of(block.code):
         check_output(shown, run_command(command, venue_url, tmp_path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import random
 import re
@@ -17,6 +18,16 @@ from trio.testing import MockClock
 
 SHUFFLES = 50
 """How often a test marked ``shuffled`` runs, each time with the tasks of every batch in another order."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_heap() -> Iterator[None]:
+    """Tests of what is collectable look at the heap again and again: what other tests left there is set aside."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
 
 DEADLOCK = 10**6
 """Virtual seconds after which nothing will ever happen any more: a test that hangs fails at once."""
