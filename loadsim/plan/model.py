@@ -133,6 +133,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage_pct: float = 100.0
     clients_max: int = 20_000
     connects_per_s: float = 1_000.0
+    handshakes_max: int = 200
 
 
 class Plan(msgspec.Struct, frozen=True):

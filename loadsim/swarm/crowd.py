@@ -37,6 +37,7 @@ class Crowd(MuxOwner):
             self,
             seam=stage.seam,
             connects_per_second=max(1.0, min(CONNECTS_PER_S_MAX, pace)),
+            handshakes_max=max(1, stage.plan.limits.handshakes_max // stage.spec.shards),
             sources=spread_sources(expected * stage.spec.shards),
             ssl_context=stage.ssl_context,
             allowed_hosts=(stage.host,),  # the controller has asked the allow-list

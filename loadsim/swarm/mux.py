@@ -47,6 +47,10 @@ LOG: Final = logging.getLogger("loadsim.swarm")
 CONNECTS_PER_SECOND_MAX: Final = 2000.0
 """A server's backlog holds some thousand; past that, SYNs are lost and come again after a second."""
 
+HANDSHAKES_MAX: Final = 500
+"""Under way at once. A venue that is slow to let people in gets no more to do: with thousands waiting at its door every
+one of them would run out of time, come again, and none would ever get in."""
+
 CATCH_UP_S: Final = 0.01
 """How much of a delay is made up for by connecting faster; the rest is lost."""
 
@@ -88,6 +92,7 @@ class MuxClients:
         owner: is told what happens.
         seam: the door to clock and sockets.
         connects_per_second: at most.
+        handshakes_max: connections that may be on their way to READY at once; the next begin when one has arrived.
         sources: addresses to connect from, in turn; none lets the system choose (see `spread_sources`).
         handshake_timeout_s: from the beginning of a connection to READY.
         ps_interval_s: how often each client sends ``ps``.
@@ -105,6 +110,7 @@ class MuxClients:
         *,
         seam: Seam = REAL,
         connects_per_second: float = CONNECTS_PER_SECOND_MAX,
+        handshakes_max: int = HANDSHAKES_MAX,
         sources: Sequence[str] = (),
         handshake_timeout_s: float = HANDSHAKE_TIMEOUT,
         ps_interval_s: float = PS_INTERVAL,
@@ -116,6 +122,8 @@ class MuxClients:
             raise ConfigError("url", f"{target.host} is not this machine, and not among the allowed hosts")
         if not 0 < connects_per_second <= CONNECTS_PER_SECOND_MAX:
             raise ConfigError("connects_per_second", f"must be above 0, at most {CONNECTS_PER_SECOND_MAX:g}")
+        if handshakes_max < 1:
+            raise ConfigError("handshakes_max", "must be one at least")
         self.owner = owner
         self.kit = Kit(seam.mask_bytes, str(target))
         self.ticks = self.events = self.sent = 0
@@ -126,6 +134,8 @@ class MuxClients:
         self._headers = request_headers()
         self._seam = seam
         self._sources = tuple(sources)
+        self._handshakes_max = handshakes_max
+        self._under_way: set[int] = set()
         self._pause_s = 1 / connects_per_second
         self._handshake_timeout_s = handshake_timeout_s
         self._ps_interval_s = ps_interval_s
@@ -213,11 +223,13 @@ class MuxClients:
     def entered(self, client: MuxClient) -> None:
         """A client is ready."""
         self._logins += 1
+        self._make_room(client)
         self._visit(client, self.now() + self._ps_interval_s)
 
     def left(self, client: MuxClient, error: Exception | None, *, told: bool = True) -> None:
         """A client has ended."""
         self._ends += 1
+        self._make_room(client)
         if not told or self._address is None:
             return  # whoever ended it knows
         try:
@@ -236,6 +248,16 @@ class MuxClients:
         self._queue.append(client)
         self._poller.look()
 
+    def _make_room(self, client: MuxClient) -> None:
+        """Its handshake is over, one way or the other."""
+        self._under_way.discard(client.number)
+        if self._queue:
+            self._poller.look()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._under_way) < self._handshakes_max
+
     def _run_timers(self) -> float:
         """Do what is due; return when the next thing is."""
         now = self.now()
@@ -247,7 +269,7 @@ class MuxClients:
                 self._look_at(client, now, ps_at)
         self._connect_some(now)
         wake = visits[0][0] if visits else math.inf
-        return min(wake, self._next_connect) if self._queue else wake
+        return min(wake, self._next_connect) if self._queue and self._has_room else wake
 
     def _look_at(self, client: MuxClient, now: float, ps_at: float) -> None:
         match client.phase:
@@ -281,7 +303,7 @@ class MuxClients:
 
     def _connect_some(self, now: float) -> None:
         """Begin as many connections as are due."""
-        while self._queue and self._next_connect <= now:
+        while self._queue and self._has_room and self._next_connect <= now:
             client = self._queue.popleft()
             if client.phase is not MuxPhase.WAITING:
                 continue  # closed meanwhile
@@ -293,6 +315,7 @@ class MuxClients:
         family, address = self._address
         source = self._sources[client.number % len(self._sources)] if self._sources else None
         self._connects += 1
+        self._under_way.add(client.number)
         try:
             line: Line
             if self._ssl_context is None:

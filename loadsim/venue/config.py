@@ -58,7 +58,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         history_ticks_s: seconds of ticks in the answer to ``changeSymbol``.
         candles_count: rows of candles in that answer.
         candles_stale_s: how old its newest candle row is (`protocol.md` 6.1); 0 makes it the candle under way.
-        history_lag_s: how far the candles of ``loadHistoryPeriod`` lag behind the stream; 60 to 420 on the real service.
+        history_lag_s: how far the candles of ``loadHistoryPeriod`` lag behind the stream; 60 to 420 on the real one.
     """
 
     volatility: float = 1.0

@@ -19,12 +19,16 @@ import trio
 
 from loadsim.engines import watchdog
 from loadsim.engines.base import EngineError
-from loadsim.engines.dask import open_dask_engine
-from loadsim.engines.dask_cluster import Tls
+from loadsim.engines.dask import DaskEngine, open_dask_engine
+from loadsim.engines.dask_cluster import Tls, security
 from loadsim.engines.dask_task import Said, supervise_shard
 from loadsim.engines.wire import Bye, Hello, Report, decode_line
+from loadsim.live.view import RunView
 from loadsim.metrics.merged import Merged
 from loadsim.metrics.recorder import Recorder
+from loadsim.plan.parse import parse_plan
+from loadsim.report.exits import Exit
+from loadsim.run import RunOptions, run_plan
 
 from .conftest import COMMAND, spec_of
 from .dask_places import Place, certificates, running
@@ -93,6 +97,7 @@ async def test_all_are_done_and_each_report_comes_once(place, mark):
 
     assert {shard: each.state for shard, each in outcomes.items()} == {0: "done", 1: "done"}
     assert all(each.pid and each.host for each in outcomes.values())
+    assert all(each.clock_offset_ms is not None for each in outcomes.values())
     assert all([merged.add(each) for each in found])
     assert (merged.duplicates, merged.gaps, merged.counters["ticks"]) == (0, 0, 10)
     assert engine.reruns == 0
@@ -453,6 +458,63 @@ def children() -> list[int]:
     me = Path(f"/proc/{os.getpid()}/task")
     found = [int(pid) for task in me.iterdir() for pid in (task / "children").read_text().split()]
     return [pid for pid in found if pid not in running("multiprocessing.resource_tracker")]
+
+
+PLAN = """
+[run]
+name = "t"
+duration = "4s"
+[[load]]
+client = "a"
+model = "closed"
+users = [{at = "0s", n = 4}]
+[[act]]
+client = "a"
+do = "open_order"
+every = "200ms"
+after = "300ms"
+params = {duration = 5}
+[limits]
+lag_p99_ms = 5000
+cpu_pct = 1000
+omitted = 100000
+"""
+
+
+def wait_for_workers(place: Place) -> None:
+    """Somebody before us may have killed one; its nanny starts it again."""
+    with distributed.Client(
+        place.address, security=security(distributed, place.tls), set_as_default=False
+    ) as client:
+        client.wait_for_workers(2)
+
+
+async def test_a_whole_run_that_loses_a_worker_is_invalid_and_nothing_was_heard_twice(place, monkeypatch):
+    engines: list[DaskEngine] = []
+    true = DaskEngine.start
+
+    async def remember(self, specs) -> None:
+        await true(self, specs)
+        assert self._nofile_min > 4
+        engines.append(self)
+
+    def kill(view: RunView) -> None:
+        if view.t >= 2 and engines:
+            os.kill(engines.pop()._shards[1].worker_pid, signal.SIGKILL)
+
+    monkeypatch.setattr(DaskEngine, "start", remember)
+    await trio.to_thread.run_sync(wait_for_workers, place)
+    options = RunOptions(
+        engine="dask", shards=2, engine_options={"scheduler": place.address, "tls": place.tls}
+    )
+    result = await run_plan(parse_plan(PLAN), options, on_second=kill)
+
+    assert engines == []
+    assert [shard.state for shard in result.shards] == ["done", "lost"]
+    assert result.shards[0].clock_offset_ms is not None
+    assert (result.validity.coverage, result.exit) == (0.5, Exit.INVALID), result.checks
+    assert [check.what for check in result.checks if not check.ok] == []
+    assert result.merged.counters["orders.accepted"] > 5
 
 
 async def test_an_engine_without_shards_ends_at_once(place):

@@ -160,6 +160,30 @@ async def test_connects_are_paced() -> None:
         await until(lambda: late.phase is MuxPhase.READY)
 
 
+async def test_no_more_handshakes_are_under_way_at_once_than_allowed() -> None:
+    owner = Recorder()
+    most: list[int] = []
+    async with open_venue() as venue, running(venue.url, owner, handshakes_max=3) as swarm:
+        owner.on_ready = lambda client: most.append(swarm.statistics().connecting)
+        for uid in range(30):
+            swarm.start(ssid(uid + 1))
+        await until(lambda: len(owner.ready_at) == 30)
+        assert owner.errors == []
+        assert 1 <= max(most) <= 3
+
+
+async def test_a_handshake_that_fails_makes_room_for_the_next() -> None:
+    owner = Recorder()
+    fault = Fault(kind=FaultKind.REFUSE_CONNECTION, count=2)
+    config = VenueConfig(faults=(fault,))
+    async with open_venue(config) as venue, running(venue.url, owner, handshakes_max=1) as swarm:
+        for uid in range(4):
+            swarm.start(ssid(uid + 1))
+        await until(lambda: len(owner.ready_at) == 2)
+        assert [type(error) for error in owner.errors] == [UpgradeRejected] * 2
+        assert swarm.statistics().connects == 4
+
+
 async def test_sources_are_used_in_turn() -> None:
     assert spread_sources(25_000) == ()
     assert spread_sources(60_000) == ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -354,6 +378,8 @@ def test_only_this_machine_and_what_is_allowed() -> None:
     MuxClients("ws://example.com/", MuxOwner(), allowed_hosts={"example.com"}, seam=REAL)
     with pytest.raises(ConfigError, match="connects_per_second"):
         MuxClients("ws://127.0.0.1/", MuxOwner(), connects_per_second=3000)
+    with pytest.raises(ConfigError, match="handshakes_max"):
+        MuxClients("ws://127.0.0.1/", MuxOwner(), handshakes_max=0)
 
 
 async def test_one_broadcast_is_the_same_bytes_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
