@@ -18,6 +18,7 @@ import click
 import msgspec
 import trio
 
+from loadsim.collector import unhurried_collector
 from loadsim.commands.load_test import load_test
 from loadsim.commands.plan import plan
 from loadsim.commands.report import check, diff, is_report, merge, run_again
@@ -81,7 +82,8 @@ def venue(
         changes["state_file"] = state
     if offset is not None:
         changes["offset_s"] = offset
-    run_until_interrupted(partial(_serve_venue, msgspec.structs.replace(config, **changes), until_eof))
+    with unhurried_collector():
+        run_until_interrupted(partial(_serve_venue, msgspec.structs.replace(config, **changes), until_eof))
 
 
 @cli.command()

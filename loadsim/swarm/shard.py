@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from loadsim.collector import unhurried_collector
 from loadsim.metrics.recorder import Recorder
 from loadsim.plan.schedule import arrivals, of_shard
 from loadsim.swarm.crowd import Crowd
@@ -39,6 +40,14 @@ async def run_shard(spec: ShardSpec, link: Link, seam: Seam = REAL) -> None:
     recorder = Recorder(spec.run, spec.shard, spec.incarnation)
     stage = Stage(spec, recorder, seam)
     reporter = Reporter(stage, link)
+    with unhurried_collector():
+        await play_and_report(spec, stage, reporter, link)
+    reporter.report(last=True)
+
+
+async def play_and_report(spec: ShardSpec, stage: Stage, reporter: Reporter, link: Link) -> None:
+    """Play the shard's part, to its end or until asked to stop."""
+    recorder, seam = stage.recorder, stage.seam
     async with trio.open_nursery() as nursery:
         await trio.sleep_until(stage.began)
         nursery.start_soon(watch_lag, recorder, seam, stage.at(spec.plan.duration_s))
@@ -47,7 +56,6 @@ async def run_shard(spec: ShardSpec, link: Link, seam: Seam = REAL) -> None:
             nursery.start_soon(stop_when_asked, link, playing)
             await play(stage)
         nursery.cancel_scope.cancel("everybody has gone")
-    reporter.report(last=True)
 
 
 async def stop_when_asked(link: Link, playing: trio.CancelScope) -> None:
