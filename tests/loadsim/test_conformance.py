@@ -1,4 +1,4 @@
-"""The echo servers, as the official suites meet them."""
+"""The echo servers, as the official suites meet them: in virtual time, so that a slow machine misses no ping."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from loadsim.conformance import Suite, serve_conformance
 from potrio.errors import ConnectionClosed
+from potrio.testing.network import MemoryNetwork
 from potrio.transport.base import Transport
 from potrio.transport.dial import dial
 
+PORT = 3000
+
 
 @asynccontextmanager
-async def served(suite: Suite) -> AsyncIterator[tuple[Transport, int]]:
+async def served(suite: Suite) -> AsyncIterator[tuple[Transport, MemoryNetwork]]:
     """A server of a suite, and a connection to it."""
+    network = MemoryNetwork()
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(serve_conformance, suite, port=0))
-        port = listeners[0].socket.getsockname()[1]
-        async with dial(f"ws://127.0.0.1:{port}/{suite}/?EIO=4&transport=websocket") as transport:
-            yield transport, port
+        await nursery.start(partial(serve_conformance, suite, port=PORT, seam=network))
+        url = f"ws://127.0.0.1:{PORT}/{suite}/?EIO=4&transport=websocket"
+        async with dial(url, seam=network) as transport:
+            yield transport, network
         nursery.cancel_scope.cancel()
 
 
@@ -47,7 +52,7 @@ async def ended(transport: Transport, *, pong: bool = False) -> None:
         return
 
 
-async def test_engineio_opens_with_exactly_the_asked_fields_and_echoes() -> None:
+async def test_engineio_opens_with_exactly_the_asked_fields_and_echoes(autojump_clock: MockClock) -> None:
     async with served("engine.io") as (transport, _):
         (opening,) = await said(transport, 1)
         handshake = json.loads(opening[1:])
@@ -58,19 +63,19 @@ async def test_engineio_opens_with_exactly_the_asked_fields_and_echoes() -> None
         assert await said(transport, 2) == ["4hello", b"\x01\x02\x03"]
 
 
-async def test_engineio_pings_and_closes_who_does_not_answer() -> None:
+async def test_engineio_pings_and_closes_who_does_not_answer(autojump_clock: MockClock) -> None:
     async with served("engine.io") as (transport, _):
         await said(transport, 1)
         start = trio.current_time()
         for _ in range(3):
             assert await transport.receive() == ["2"]
             await transport.send(["3"])
-        assert 0.8 < trio.current_time() - start < 1.3
+        assert trio.current_time() - start == pytest.approx(0.9)
         await ended(transport)
-        assert trio.current_time() - start < 2
+        assert trio.current_time() - start == pytest.approx(1.4)  # a fourth ping, and 200 ms without an answer
 
 
-async def test_socketio_connects_and_emits_auth() -> None:
+async def test_socketio_connects_and_emits_auth(autojump_clock: MockClock) -> None:
     async with served("socket.io") as (transport, _):
         await said(transport, 1)
         await transport.send(['40{"token":"123"}'])
@@ -85,7 +90,7 @@ async def test_socketio_connects_and_emits_auth() -> None:
         assert await said(transport, 1) == ['44/random,{"message":"Invalid namespace"}']
 
 
-async def test_socketio_echoes_events_acks_and_binary() -> None:
+async def test_socketio_echoes_events_acks_and_binary(autojump_clock: MockClock) -> None:
     async with served("socket.io") as (transport, _):
         await said(transport, 1)
         await transport.send(["40"])
@@ -108,11 +113,11 @@ async def test_socketio_echoes_events_acks_and_binary() -> None:
         assert answer == ['462-789[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"a", b"b"]
 
 
-async def test_socketio_gives_up_on_who_does_not_connect_and_lets_go_who_disconnects() -> None:
+async def test_socketio_gives_up_on_who_does_not_connect_and_lets_go_who_disconnects(autojump_clock: MockClock) -> None:
     async with served("socket.io") as (transport, _):
         start = trio.current_time()
         await ended(transport, pong=True)
-        assert 0.8 < trio.current_time() - start < 2.5
+        assert trio.current_time() - start == pytest.approx(1.0)
     async with served("socket.io") as (transport, _):
         await said(transport, 1)
         await transport.send(["40", "40/custom,"])
@@ -122,10 +127,10 @@ async def test_socketio_gives_up_on_who_does_not_connect_and_lets_go_who_disconn
 
 
 @pytest.mark.parametrize("suite", ["engine.io", "socket.io"])
-async def test_polling_gets_a_quick_400(suite: Suite) -> None:
-    async with served(suite) as (_, port):
+async def test_polling_gets_a_quick_400(suite: Suite, autojump_clock: MockClock) -> None:
+    async with served(suite) as (_, network):
         for target, status in ((f"/{suite}/?EIO=4&transport=polling", 400), ("/other", 404)):
-            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            async with await network.connect_tcp(0, ("127.0.0.1", PORT)) as stream:
                 await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 with trio.fail_after(1):
                     answer = b"".join([chunk async for chunk in stream])
