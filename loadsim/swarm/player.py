@@ -29,7 +29,7 @@ __all__ = ["BARRIER_S", "DRAIN_MAX_S", "EventOut", "Player", "backoff_s", "error
 DRAIN_MAX_S: Final = 75.0
 """How long a client that leaves waits for its orders at most."""
 
-BARRIER_S: Final = 5.0
+BARRIER_S: Final = 15.0
 """How long it waits for the answer that comes behind the last tick."""
 
 BACKOFF_MIN_S: Final = 0.1
