@@ -8,6 +8,8 @@ BENCH := .venv-bench
 ACTORS := .venv-bench-actors
 BIN := $(VENV)/bin
 T ?= tests
+# Where this is set, each of the hundreds of Pythons that the tests start compiles anew whatever it imports.
+export PYTHONDONTWRITEBYTECODE :=
 SEEDS ?= 1..200
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -74,8 +76,9 @@ $(ACTORS)/.installed: benchmarks/requirements-actors.txt
 demo: install  ## the main job: a venue in its own process, a supervised client trading on it
 	$(BIN)/python -m potrio demo
 
+# Three for two cores: half of the time a test waits for a clock that is real, a deal that lasts five seconds.
 test: install peers bench-peers bench-actors  ## every test (narrow it with T=tests/protocol)
-	$(BIN)/python -m pytest -q -n 2 $(T)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(T)
 
 lint: install  ## formatting and lint
 	$(BIN)/ruff format --check .

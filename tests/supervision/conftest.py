@@ -21,12 +21,10 @@ SHUFFLES = 50
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _small_heap() -> Iterator[None]:
+def _small_heap() -> None:
     """Tests of what is collectable look at the heap again and again: what other tests left there is set aside."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 DEADLOCK = 10**6
