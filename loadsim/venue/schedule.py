@@ -8,6 +8,7 @@ while the number is the same, the table is. Stamps are the venue's wall clock pr
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from loadsim.venue.noise import mix
@@ -20,6 +21,7 @@ SLOT_S: Final = 1_800
 
 WEEK_SLOTS: Final = 7 * DAY_S // SLOT_S
 SLOTS_PER_HOUR: Final = 3600 // SLOT_S
+SLOTS_PER_DAY: Final = DAY_S // SLOT_S
 EPOCH_WEEKDAY: Final = 3
 """1 January 1970 was a Thursday; Monday is 0."""
 
@@ -64,25 +66,55 @@ def is_open(seed: int, asset_id: int, session: Session, stamp: float) -> bool:
         case Session.ALWAYS:
             return True
         case Session.RESTS:
-            day, place = divmod(slot, DAY_S // SLOT_S)
-            drawn = mix(seed, asset_id, day, 11)
-            return drawn % REST_ONE_IN != 0 or (drawn >> 32) % (DAY_S // SLOT_S) != place
+            return slot != _rest_on(seed, asset_id, slot // SLOTS_PER_DAY)
         case _:
-            opens, closes = HOURS[session]
-            day, place = divmod(slot, DAY_S // SLOT_S)
-            return (day + EPOCH_WEEKDAY) % 7 <= FRIDAY and opens <= place // SLOTS_PER_HOUR < closes
+            return _in_hours(session, slot)
+
+
+def _rest_on(seed: int, asset_id: int, day: int) -> int | None:
+    """Return the half hour of a day in which a resting asset is closed, if it is."""
+    drawn = mix(seed, asset_id, day, 11)
+    return None if drawn % REST_ONE_IN else day * SLOTS_PER_DAY + (drawn >> 32) % SLOTS_PER_DAY
+
+
+def _in_hours(session: Session, slot: int) -> bool:
+    opens, closes = HOURS[session]
+    day, place = divmod(slot, SLOTS_PER_DAY)
+    return (day + EPOCH_WEEKDAY) % 7 <= FRIDAY and opens <= place // SLOTS_PER_HOUR < closes
 
 
 def change_after(seed: int, asset_id: int, session: Session, stamp: float) -> int | None:
     """Return the stamp of the next opening or closing after ``stamp``, or None if there is none in two weeks."""
-    if session is Session.ALWAYS:
-        return None
-    now = is_open(seed, asset_id, session, stamp)
     slot = int(stamp // SLOT_S)
-    for ahead in range(1, SEARCH_SLOTS):
-        if is_open(seed, asset_id, session, (slot + ahead) * SLOT_S) != now:
-            return (slot + ahead) * SLOT_S
+    match session:
+        case Session.ALWAYS:
+            change = None
+        case Session.RESTS:
+            change = _rest_change(seed, asset_id, slot)
+        case _:
+            change = _hours_change(session, slot)
+    return None if change is None else change * SLOT_S
+
+
+def _rest_change(seed: int, asset_id: int, slot: int) -> int | None:
+    """Return the half hour in which a resting asset next closes or opens: a day is looked at as a whole."""
+    today = slot // SLOTS_PER_DAY
+    if slot == _rest_on(seed, asset_id, today):
+        # It may rest in the last half hour of one day and in the first of the next.
+        return slot + 1 + (slot + 1 == _rest_on(seed, asset_id, today + 1))
+    for day in range(today, (slot + SEARCH_SLOTS) // SLOTS_PER_DAY + 1):
+        rest = _rest_on(seed, asset_id, day)
+        if rest is not None and slot < rest < slot + SEARCH_SLOTS:
+            return rest
     return None
+
+
+@lru_cache(maxsize=1024)
+def _hours_change(session: Session, slot: int) -> int | None:
+    """Return the half hour in which assets with opening hours next open or close: all of a kind together."""
+    now = _in_hours(session, slot)
+    ahead = range(slot + 1, slot + SEARCH_SLOTS)
+    return next((each for each in ahead if _in_hours(session, each) != now), None)
 
 
 def payout_percent(seed: int, asset_id: int, usual: int, stamp: float, period_s: int) -> int:

@@ -9,6 +9,9 @@ from loadsim.venue.schedule import DAY_S, SLOT_S, Session, change_after, is_open
 MONDAY = 1_751_846_400
 """7 July 2025, 00:00 on the venue's clock."""
 
+TWO_RESTS = (1892, MONDAY + 12 * DAY_S)
+"""With seed 9 this asset rests before and after this midnight."""
+
 
 @pytest.mark.parametrize(
     ("session", "day", "hour", "expected"),
@@ -50,6 +53,29 @@ def test_change_after_is_the_first_moment_of_another_state(session: Session) -> 
         assert change > stamp
         assert is_open(9, 77, session, change) is not now
         assert is_open(9, 77, session, change - 0.001) is now
+
+
+def test_change_after_is_what_a_look_at_every_half_hour_finds() -> None:
+    """Resting assets, of which some are open for two weeks, and all sessions at the borders of days and weeks."""
+    nothing = 0
+    for asset in range(60):
+        for session in Session:
+            stamp = MONDAY + (asset * 7 + 3) * 3600 + asset
+            now, slot = is_open(9, asset, session, stamp), stamp // SLOT_S
+            fortnight = (each * SLOT_S for each in range(slot + 1, slot + 14 * DAY_S // SLOT_S))
+            expected = next((each for each in fortnight if is_open(9, asset, session, each) is not now), None)
+            assert change_after(9, asset, session, stamp) == expected, (asset, session)
+            nothing += session is Session.RESTS and expected is None
+    assert nothing
+
+
+def test_two_rests_side_by_side_are_one() -> None:
+    """In the last half hour of a day, and in the first of the next."""
+    asset, midnight = TWO_RESTS
+    for stamp in (midnight - SLOT_S, midnight - 1, midnight, midnight + SLOT_S - 1):
+        assert not is_open(9, asset, Session.RESTS, stamp)
+        assert change_after(9, asset, Session.RESTS, stamp) == midnight + SLOT_S
+    assert change_after(9, asset, Session.RESTS, midnight - SLOT_S - 1) == midnight - SLOT_S
 
 
 def test_what_never_closes_never_changes() -> None:
