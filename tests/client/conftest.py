@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import lru_cache
 
 import pytest
 import trio
 
-from loadsim.venue import Fault, FaultKind, Venue, VenueConfig, open_venue
+from loadsim.venue import Fault, FaultKind, Venue, VenueConfig, market, open_venue
+from loadsim.venue.path import Path
 from potrio import Candle, Client, Config, Forming, Gap, open_client
 from potrio.protocol.candles import from_ticks
 from potrio.protocol.messages.market import TickRow
@@ -21,6 +23,17 @@ ASSET, OTHER = "EURUSD_otc", "GBPUSD_otc"
 PORT = 8080
 EPOCH = 1_770_000_000.0
 TEST_DEADLINE_S = 1000.0
+
+
+path_of = lru_cache(4)(Path)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _prices_drawn_once():
+    """The venues of a thousand tests have one seed, and prices are a pure function of it: they are drawn once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(market, "Path", path_of)
+        yield
 
 
 @pytest.fixture
