@@ -95,7 +95,11 @@ async def open_venue(config: VenueConfig | None = None, *, seam: Seam = REAL) ->
     tls = tls_context(config)
     try:
         listeners = await seam.listen_tcp(config.host, config.port)
-        async with _open_poller(listeners, seam) as poller, trio.open_nursery() as nursery:
+        async with (
+            _closing(listeners),
+            _open_poller(listeners, seam) as poller,
+            trio.open_nursery() as nursery,
+        ):
             clock = VenueClock(config.offset_s, seam)
             parts = _Parts(config, clock, seam, nursery)
             front = parts.make_front(tls, poller)
@@ -113,6 +117,16 @@ async def open_venue(config: VenueConfig | None = None, *, seam: Seam = REAL) ->
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise lone(group) from None
+
+
+@asynccontextmanager
+async def _closing(listeners: list[trio.SocketListener]) -> AsyncIterator[None]:
+    """Leave none of them open, also where what is to serve them cannot be made: a state file that is nonsense."""
+    try:
+        yield
+    finally:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import resource
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,19 @@ async def test_errors_come_out_as_they_are() -> None:
             pass
     inner = ValueError()
     assert lone(ExceptionGroup("", [ExceptionGroup("", [inner])])) is inner
+
+
+async def test_a_venue_that_cannot_be_made_listens_no_longer(tmp_path: Path) -> None:
+    """The error is kept, and with it whatever its traceback holds: nothing is closed by chance."""
+    state = tmp_path / "state.json"
+    state.write_text("nonsense")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ConfigError, match="not the state of a venue") as kept:
+        async with open_venue(VenueConfig(port=port, state_file=state)):
+            pass
+    async with open_venue(VenueConfig(port=port)):
+        assert kept.value
 
 
 async def test_tls(tmp_path: Path) -> None:
