@@ -41,18 +41,21 @@ UNSHOWN: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def printable_text(min_size: int = 0, max_size: int = TEXT_MAX) -> st.SearchStrategy[str]:
     """Text that a message may hold: anything that can be shown."""
     alphabet = st.characters(codec="utf-8", exclude_categories=UNSHOWN, include_characters=" ")
     return st.text(alphabet, min_size=min_size, max_size=max_size)
 
 
+@functools.cache
 def symbols() -> st.SearchStrategy[str]:
     """Symbols of assets: usual ones, and anything else that may be one."""
     usual = st.sampled_from(("EURUSD", "EURUSD_otc", "#AAPL", "#AAPL_otc", "BTCUSD", "100GBP_otc"))
     return usual | printable_text(min_size=1)
 
 
+@functools.cache
 def money() -> st.SearchStrategy[Decimal]:
     """Amounts within the bounds, with up to all the digits they may have after the point."""
     small = st.builds(
@@ -61,11 +64,13 @@ def money() -> st.SearchStrategy[Decimal]:
     return small | st.decimals(-MONEY_MAX, MONEY_MAX, places=2) | st.decimals(0, 1, places=MONEY_SCALE_MAX)
 
 
+@functools.cache
 def numbers() -> st.SearchStrategy[float]:
     """Finite floats."""
     return st.floats(allow_nan=False, allow_infinity=False)
 
 
+@functools.cache
 def json_values() -> st.SearchStrategy[Any]:
     """Any JSON value as Python has it after decoding, not deep."""
     leaves = st.none() | st.booleans() | st.integers(-INT64_MAX, INT64_MAX) | numbers() | printable_text()
@@ -81,6 +86,7 @@ def json_values() -> st.SearchStrategy[Any]:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def server_messages() -> st.SearchStrategy[Message]:
     """Any message a venue sends."""
     return st.one_of(
@@ -88,6 +94,7 @@ def server_messages() -> st.SearchStrategy[Message]:
     )
 
 
+@functools.cache
 def client_messages() -> st.SearchStrategy[Message]:
     """Any message a client sends."""
     return st.one_of([message_of(event.type) for event in CLIENT_EVENTS])

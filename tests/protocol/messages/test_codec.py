@@ -32,6 +32,7 @@ SERVER_TYPES = [event.type for event in SERVER_EVENTS] + [Accepted, Refused, Dra
 CLIENT_TYPES = [event.type for event in CLIENT_EVENTS] + [Drawing, Social, Unknown]
 SERVER_NAMES = [name for event in SERVER_EVENTS for name in event.names]
 CLIENT_NAMES = [name for event in CLIENT_EVENTS for name in event.names]
+PAYLOADS = st.binary(max_size=60) | json_values().map(msgspec.json.encode)
 
 
 def outcome_of(
@@ -86,7 +87,7 @@ def test_any_payload_ends_in_a_message_or_in_a_typed_error(
     decode: Any, names: list[str], data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(names) | st.text(max_size=12))
-    payload = data.draw(st.binary(max_size=60) | json_values().map(msgspec.json.encode))
+    payload = data.draw(PAYLOADS)
 
     outcome = outcome_of(decode, name, payload)
 
