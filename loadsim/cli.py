@@ -11,8 +11,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -23,10 +24,8 @@ from loadsim.commands.load_test import load_test
 from loadsim.commands.plan import plan
 from loadsim.commands.report import check, diff, is_report, merge, run_again
 from loadsim.commands.run import run, run_options, shard
-from loadsim.commands.simulate import simulate
 from loadsim.commands.workers import workers
 from loadsim.conformance import Suite, serve_conformance
-from loadsim.soak.command import soak
 from loadsim.venue.config import VenueConfig, read_config
 from loadsim.venue.replay import serve_replay
 from loadsim.venue.server import lone, open_venue
@@ -36,7 +35,27 @@ from potrio.transport.recording import Recording, read_recording
 __all__ = ["cli", "main"]
 
 
-@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+LATER: Final = {"simulate": "loadsim.commands.simulate", "soak": "loadsim.soak.command"}
+"""Commands that are half of the time of a start to import, which every shard and every venue would wait for."""
+
+
+class Commands(click.Group):
+    """A group of commands of which some are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name them all."""
+        return sorted([*super().list_commands(ctx), *LATER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is no such one."""
+        if cmd_name not in LATER:
+            return super().get_command(ctx, cmd_name)
+        found = getattr(import_module(LATER[cmd_name]), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(cls=Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Servers and swarms for testing clients. Everything stays on this machine unless you say otherwise."""
 
@@ -115,10 +134,6 @@ def replay(recording: Path, host: str, port: int, speed: float, until_eof: bool,
 def conformance(suite: Suite, host: str, port: int) -> None:
     """Serve the echo application of an official protocol suite until interrupted."""
     run_until_interrupted(partial(_serve_suite, suite, host, port))
-
-
-cli.add_command(soak)
-cli.add_command(simulate)
 
 
 async def _serve_venue(config: VenueConfig, until_eof: bool) -> None:

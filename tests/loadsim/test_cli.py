@@ -163,8 +163,25 @@ def test_bad_input_of_a_process() -> None:
 def test_help_names_the_commands() -> None:
     code, out, _ = finished("--help")
     assert code == 0
-    assert "venue" in out
-    assert "conformance" in out
+    for name in ("venue", "conformance", "simulate", "soak", "run"):
+        assert re.search(rf"^  {name} +[A-Z]", out, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", ["simulate", "soak"])
+def test_commands_that_are_imported_when_they_are_asked_for(failed: Failed, name: str) -> None:
+    code, out, _ = failed(name, "--help")
+    assert code == 0
+    assert out.startswith(f"Usage: loadsim {name} ")
+
+
+def test_a_venue_does_not_wait_for_the_import_of_a_simulation() -> None:
+    program = (
+        "import sys, loadsim.cli; print([name for name in sys.modules if name.startswith('loadsim.simul')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_options_overrule_the_file(start: Start, tmp_path: Path) -> None:
