@@ -12,6 +12,7 @@ wsproto is the reference: same events, same close codes. What may differ, and is
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -167,14 +168,16 @@ Frame = tuple[int, bytes, bool, bytes]
 """Opcode, payload, final, key."""
 
 control_frames = st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=125), st.just(True), keys)
+contents = texts | payloads
+some_cuts = st.lists(st.integers(0, 40), max_size=3)
 
 
 @st.composite
 def message_frames(draw: st.DrawFn) -> list[Frame]:
     """One message in one or more frames, cut inside characters too, with control frames between them."""
-    message = draw(texts | payloads)
+    message = draw(contents)
     opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
-    parts = pieces(payload, draw(st.lists(st.integers(0, 40), max_size=3)))
+    parts = pieces(payload, draw(some_cuts))
     frames: list[Frame] = []
     for index, part in enumerate(parts):
         frames.append((opcode if index == 0 else CONTINUATION, part, index == len(parts) - 1, draw(keys)))
@@ -199,6 +202,7 @@ def encode(role: Role, frames: list[Frame]) -> bytes:
     )
 
 
+@cache
 def streams(role: Role) -> st.SearchStrategy[bytes]:
     """Valid streams, perhaps with an end."""
     body = st.lists(message_frames() | runs | control_frames.map(lambda frame: [frame]), max_size=6)
@@ -209,14 +213,19 @@ def streams(role: Role) -> st.SearchStrategy[bytes]:
     )
 
 
+any_frames = st.lists(message_frames() | runs | odd_frames | closes, min_size=1, max_size=5)
+changes = st.sampled_from(["change", "flip", "lose", "add"])
+
+
+@cache
 @st.composite
 def mutated_streams(draw: st.DrawFn, role: Role) -> bytes:
     """Streams with frames that may be anything, and then with some bytes changed, lost or added."""
-    frames = draw(st.lists(message_frames() | runs | odd_frames | closes, min_size=1, max_size=5))
+    frames = draw(any_frames)
     data = bytearray(encode(role, [frame for each in frames for frame in each]))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
-        match draw(st.sampled_from(["change", "flip", "lose", "add"])):
+        match draw(changes):
             case "change":
                 data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
             case "flip" if data:
