@@ -23,7 +23,7 @@ from loadsim.simulation.checks import (
     check_queues,
 )
 from loadsim.simulation.clock import SimClock, SimulationStuck, run_unstuck, seeded_scheduler
-from loadsim.simulation.guards import RealWorld, guarded
+from loadsim.simulation.guards import RealWorld, elders_set_aside, guarded
 from loadsim.simulation.history import History
 from loadsim.simulation.ledger import VenueLedger, Violation
 from loadsim.simulation.messages import message_level
@@ -294,6 +294,7 @@ def run_world(plan: SimPlan) -> Outcome:
     """Run one plan from beginning to end, and say what was wrong with it. The same plan gives the same outcome."""
     world = World(plan)
     with (
+        elders_set_aside(),
         seeded_scheduler(plan.seed),
         silent_logs(),
         message_level() if plan.level == "message" else nullcontext(),
@@ -305,7 +306,6 @@ def run_world(plan: SimPlan) -> Outcome:
         except Exception as error:  # noqa: BLE001  # the edge of a run
             # The verdict on a run, not its end: whatever escapes from client or venue is a finding.
             world.wrong("no crash", _words(error))
-    gc.collect()
     return Outcome(
         seed=plan.seed,
         hash=world.history.hash(),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
 import random
 import time
+import weakref
 
 import pytest
 
-from loadsim.simulation.guards import FORBIDDEN, RealWorld, guarded
+from loadsim.simulation.guards import FORBIDDEN, RealWorld, elders_set_aside, guarded
 
 
 @pytest.mark.parametrize(("module", "name"), FORBIDDEN)
@@ -37,3 +39,38 @@ def test_libraries_that_need_chance_get_the_seeds():
     assert nonces[0] == nonces[1]
     assert time.time() > 0
     assert os.urandom(1)
+
+
+class Knot:
+    """Part of a cycle."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_pass_looks_at_what_the_block_has_made_and_at_nothing_older(monkeypatch):
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)  # the tests themselves have set objects aside
+    old = Knot()
+    was_old = weakref.ref(old)
+    gc.disable()
+    try:
+        with elders_set_aside():
+            del old
+            gc.collect()
+            assert was_old() is not None
+            young = Knot()
+            was_young = weakref.ref(young)
+            del young
+        assert was_young() is None
+        gc.collect()
+        assert was_old() is None
+    finally:
+        gc.enable()
+
+
+def test_what_others_have_set_aside_stays_there():
+    gc.freeze()
+    before = gc.get_freeze_count()
+    with elders_set_aside():
+        pass
+    assert gc.get_freeze_count() >= before > 0
