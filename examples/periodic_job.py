@@ -35,7 +35,7 @@ async def fetch(number: int) -> int:
     return number * 10
 
 
-async def poller(ctx: Context[str], results: list[int]) -> None:
+async def poller(ctx: Context[str], results: list[int], enough: trio.Event) -> None:
     """Fetch at every tick. The count survives crashes, because it is kept explicitly; nothing else does."""
     count = ctx.kept if isinstance(ctx.kept, int) else 0
     ctx.every(PERIOD, "tick")  # drift-free, never queued twice, gone with this incarnation
@@ -43,6 +43,8 @@ async def poller(ctx: Context[str], results: list[int]) -> None:
         ctx.keep(count + 1)
         results.append(await fetch(count))
         count += 1
+        if count == 10:
+            enough.set()
 
 
 def observe(event: Event) -> None:
@@ -55,16 +57,17 @@ def observe(event: Event) -> None:
 
 
 async def main() -> None:
-    """Let the job run for a while, then look at it."""
+    """Let the job run until it has asked ten times, then look at it."""
     results: list[int] = []
+    enough = trio.Event()
     tree = supervisor(
-        child(poller, results, id="poller"),
+        child(poller, results, enough, id="poller"),
         id="jobs",
         limit=Limit(20, within=10),
         backoff=Backoff(base=0.02, cap=0.2, reset_after=1),
     )
     async with open_supervisor(tree, observers=[observe]) as sup:
-        await trio.sleep(1)
+        await enough.wait()
         print(render(sup.tree()))
     print(f"{len(results)} results, none fetched twice: {len(set(results)) == len(results)}")
 

@@ -30,7 +30,7 @@ TICKS_SHOWN = 8
 DURATION_S = 5
 DRILL_S = 1
 """The order that is open in a drill lives so much longer for each crash."""
-SETTLING_S = 3.0
+SETTLING_S = 10.0
 POLL_S = 0.05
 STATUS_S = 0.25
 

@@ -38,12 +38,12 @@ class Running:
         self.port = port
 
     def stats(self) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=60) as answer:
             return json.load(answer)
 
     def end(self, how: signal.Signals) -> tuple[int, str, str]:
         self.process.send_signal(how)
-        rest, errors = self.process.communicate(timeout=10)
+        rest, errors = self.process.communicate(timeout=60)
         return self.process.returncode, rest, errors
 
 
@@ -63,7 +63,7 @@ def start() -> Iterator[Start]:
         assert process.stdout is not None
         line = process.stdout.readline()
         match = READY.fullmatch(line)
-        assert match is not None, (line, process.communicate(timeout=5)[1])
+        assert match is not None, (line, process.communicate(timeout=60)[1])
         return Running(process, match[1], int(match[2]))
 
     yield run
@@ -82,7 +82,7 @@ async def read_to_the_end(transport: Transport) -> None:
 def finished(*arguments: str) -> tuple[int, str, str]:
     """Run a command that ends by itself, as a process."""
     done = subprocess.run(
-        [sys.executable, "-m", "loadsim", *arguments], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "loadsim", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -115,11 +115,11 @@ def test_an_interrupt_closes_the_connections_of_clients(start: Start) -> None:
         async with dial(venue.url) as transport:
             await transport.receive()
             venue.process.send_signal(signal.SIGINT)
-            with trio.fail_after(5), pytest.raises(ConnectionBroken, match="1001"):
+            with trio.fail_after(60), pytest.raises(ConnectionBroken, match="1001"):
                 await read_to_the_end(transport)
 
     trio.run(client)
-    assert venue.process.wait(5) == 0
+    assert venue.process.wait(60) == 0
 
 
 def test_bad_input_is_one_line_and_exit_code_2(failed: Failed, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_venue_does_not_wait_for_the_import_of_a_simulation() -> None:
         "import sys, loadsim.cli; print([name for name in sys.modules if name.startswith('loadsim.simul')])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "[]\n"
 
@@ -194,7 +194,9 @@ def test_options_overrule_the_file(start: Start, tmp_path: Path) -> None:
             return json.loads(str((await transport.receive())[0])[1:])
 
     assert trio.run(client)["pingInterval"] == 700
-    assert 3590 < venue.stats()["stamp"] - time.time() < 3610
+    before = time.time()
+    stamp = venue.stats()["stamp"]
+    assert before + 3599 < stamp < time.time() + 3601
 
 
 def test_conformance_says_where_it_is(start: Start) -> None:
@@ -207,7 +209,7 @@ def test_conformance_says_where_it_is(start: Start) -> None:
     assert process.stdout is not None
     assert re.fullmatch(r"conformance ready http://127\.0\.0\.1:\d+/engine\.io/\n", process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
 
 
@@ -224,7 +226,7 @@ class Events:
     async def until(self, wanted: str) -> Any:
         """Skip to an event; return its value."""
         header = ""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while True:
                 while self.waiting:
                     message = self.waiting.pop(0)
@@ -273,20 +275,22 @@ def test_what_was_open_when_the_venue_was_killed_is_settled_at_its_expiry_price(
             events = Events(transport)
             opened = await events.until("updateOpenedDeals")
             closed = await events.until("updateClosedDeals")
-            return opened, closed, await events.until("successcloseOrder")
+            later = (await events.until("successcloseOrder"))["deals"] if opened else []
+            return opened, closed, later
 
-    opened, closed, result = trio.run(look)
-    assert [deal["id"] for deal in opened] == [long["id"]]
-    assert [deal["id"] for deal in closed] == [short["id"]]
-    assert [deal["id"] for deal in result["deals"]] == [long["id"]]
+    opened, closed, later = trio.run(look)
+    # On a machine that took seconds to start the venue again the long one has ended, too.
+    assert sorted(deal["id"] for deal in closed + later) == sorted([short["id"], long["id"]])
+    assert [deal["id"] for deal in opened] == [deal["id"] for deal in later]
+    assert short["id"] in [deal["id"] for deal in closed]
     market = Market(7)
-    for deal in (closed[0], result["deals"][0]):
+    for deal in closed + later:
         assert deal["closePrice"] == market.price(
             "EURUSD_otc", deal["closeTimestamp"] + deal["closeMs"] / 1000
         )
         assert "requestId" not in deal
     stats = again.stats()
-    profit = closed[0]["profit"] + result["deals"][0]["profit"]
+    profit = sum(deal["profit"] for deal in closed + later)
     assert stats["accounts"][0]["balance"] == pytest.approx(50_000 + profit)
     assert stats["orders"] == {"short": 1, "long": 1}, "the count survives too"
     assert again.end(signal.SIGINT)[0] == 0

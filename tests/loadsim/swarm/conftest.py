@@ -31,6 +31,10 @@ CONFIG = VenueConfig(
 )
 
 
+GUARD_S = 60
+"""Nothing here lasts so long unless it never ends."""
+
+
 class Links:
     """Takes reports; asks to stop where a test says so."""
 
@@ -115,10 +119,10 @@ def play_real(real_venue) -> Callable[..., Awaitable[Ran]]:
 
 
 @pytest.fixture
-def play_real_until(real_venue) -> Callable[..., Awaitable[tuple[Merged, Links, float]]]:
-    """Play and ask to stop; also returns how long the end took."""
+def play_real_until(real_venue) -> Callable[..., Awaitable[tuple[Merged, Links]]]:
+    """Play and ask to stop when all have come; its guard meets what does not end then."""
 
-    async def run(text: str, *, stop_after_s: float, **options: Any) -> tuple[Merged, Links, float]:
+    async def run(text: str, *, clients: int, **options: Any) -> tuple[Merged, Links]:
         link = Links()
         spec = ShardSpec(
             run="r",
@@ -130,13 +134,15 @@ def play_real_until(real_venue) -> Callable[..., Awaitable[tuple[Merged, Links, 
         )
 
         async def stop() -> None:
-            await trio.sleep(stop_after_s)
+            while real_venue.stats()["connections"]["authenticated"] < clients:  # noqa: ASYNC110  # a counter
+                await trio.sleep(0.02)
+            await trio.sleep(0.1)  # they hear of it, too
             link.stop.set()
 
-        began = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            await run_shard(spec, link)
-        return link.merged, link, trio.current_time() - began - stop_after_s
+        with trio.fail_after(GUARD_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stop)
+                await run_shard(spec, link)
+        return link.merged, link
 
     return run

@@ -33,11 +33,11 @@ def test_settings_survive_being_written() -> None:
 
 
 async def test_a_frozen_venue_says_nothing_and_ends_with_its_block(monkeypatch) -> None:
-    monkeypatch.setattr("loadsim.swarm.control.TIMEOUT_S", 0.3)
     async with open_embedded_venue({"trading": {"demo_balance": "77.00"}}, 1) as venue:
         pid, control = venue.pid, VenueControl(venue.url)
         assert (await control.stats())["uptime_s"] >= 0
         venue.freeze()
+        monkeypatch.setattr("loadsim.swarm.control.TIMEOUT_S", 0.3)
         await trio.sleep(0.05)
         with pytest.raises(PotrioError, match="timed out"):
             await control.stats()
