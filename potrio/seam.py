@@ -48,6 +48,9 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 class Seam:
     """The real world. A simulation subclasses it and overrides every method."""
 
+    beyond_s = 0.0
+    """How far the system's wall clock is ahead of `wall`: not 0 only where `wall` takes no part in its jumps."""
+
     # --- time ---
 
     def now(self) -> float:
@@ -57,6 +60,14 @@ class Seam:
     def wall(self) -> float:
         """Seconds since the Unix epoch: for labels and for measuring the venue's clock, never for a timer."""
         return time.time()
+
+    async def wait_until(self, event: trio.Event, deadline: float) -> None:
+        """Wait for an event, or until `now` is the deadline (`inf`: however long). Cancelling only stops the waiting.
+
+        To be given a fresh event for each wait: where time is simulated, it is set when the deadline has come.
+        """
+        with trio.move_on_at(deadline):
+            await event.wait()
 
     # --- chance and identity ---
 

@@ -37,9 +37,9 @@ CRASHES_MAX: Final = 3
 CRASHES_WITHIN_S: Final = 300.0
 """Fewer than the supervisors forgive: a client that is beaten to death proves nothing."""
 
-JUMPS_S: Final = (-1500.0, -60.0, 30.0, 600.0, 1500.0)
-"""Where the wall clock stands from then on, beside the truth. The hours of the venue's zone are known only by comparing
-its stamps with this clock (`protocol.md` rule 18), so half an hour is the most that can be told from another zone."""
+JUMPS_S: Final = (-3600.0, -60.0, 30.0, 600.0, 7200.0)
+"""By how much the wall clock is set, each time on top of the times before: also by whole hours, which its look alone
+cannot tell from a venue in another time zone."""
 
 FLAPS: Final = 5
 ORDER_WAIT_S: Final = 60.0
@@ -153,7 +153,7 @@ class Nemesis:
             case "crash":
                 self._crash(ACTORS[int(fault.share * len(ACTORS))])
             case "wall_jump":
-                network.wall_jump_s = JUMPS_S[int(fault.share * len(JUMPS_S))]
+                network.wall_jump_s += JUMPS_S[int(fault.share * len(JUMPS_S))]
             case "cancel":
                 for name, scope in list(self._work.waiting.items())[: 1 + int(fault.share * 3)]:
                     self._history.say(f"who waits for {name} is cancelled", name)

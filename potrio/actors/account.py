@@ -21,6 +21,8 @@ from potrio.actors.stream import Gap, Stream
 from potrio.protocol.messages.account import Balance
 from potrio.protocol.messages.market import Asset
 from potrio.protocol.server_clock import ServerClock
+from potrio.seam import Seam
+from potrio.transport.steady import SteadySeam
 
 __all__ = ["AccountState", "BalanceUpdate", "Readers"]
 
@@ -100,6 +102,7 @@ class AccountState:
         self.balance_waiting = 0  # calls that wait for the answer
         self.stale = True  # no link now, or nothing heard on it yet
         self.clock = ServerClock()
+        self.steady: SteadySeam | None = None  # the wall clock that `clock` compares the venue's with
         self.assets_at: float | None = None  # on trio's clock
         self.views: Cache[str, Mapping[str, Any]] = Cache(VIEWS_MAX, VIEWS_TTL_S)
         self.balance_readers: Readers[BalanceUpdate | Gap] = Readers()
@@ -112,11 +115,23 @@ class AccountState:
         """The venue's assets by symbol; read-only, replaced as a whole when the venue sends a new table."""
         return self._assets
 
+    def go_by(self, seam: Seam) -> None:
+        """Measure the venue's clock by this wall clock; told before anything runs."""
+        if isinstance(seam, SteadySeam):
+            self.steady = seam
+            seam.on_jump = self.clock.doubt
+
     async def wait_change(self) -> None:
         """Wait until something here changes; cancelling only stops the waiting."""
         await self._changed.wait()
 
     # --- for the router only -----------------------------------------------------------------------------------------
+
+    def observe(self, stamp: float, wall: float) -> None:
+        """The venue stamped something so, as it arrived at ``wall``."""
+        slow_s = self.clock.observe(stamp, wall)
+        if slow_s and self.steady is not None:
+            self.steady.follow(slow_s)
 
     def set_balance(self, balance: Balance, at: float) -> None:
         """The venue told the balance; one of an account of the other kind is not ours, and is refused (P12)."""

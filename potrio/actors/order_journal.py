@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from potrio.actors.book import Book
 from potrio.actors.evidence import Evidence, OrderState
 from potrio.actors.journal import Append, Journaled, JournalFailed, JournalState
@@ -47,7 +49,7 @@ class OrderJournal:
         if request_id not in self._asked:
             number = self._state.next_number()
             self._asked[request_id] = (number, now)
-            self._tell(record_of(self._book.orders[request_id], self._state.account, now), number)
+            self._tell(self._record(self._book.orders[request_id], now), number)
         return False
 
     def leaves(self, request_id: str) -> None:
@@ -80,9 +82,17 @@ class OrderJournal:
         if request_id in self._asked or request_id in self._book.submitted:
             return  # what is on disk, or being written, says as much: about to be sent
         sent_wall = self._written.get(request_id)
-        record = record_of(evidence, self._state.account, sent_wall)
+        record = self._record(evidence, sent_wall)
         if record != known:
             self._tell(record)
+
+    def _record(self, evidence: Evidence, sent_wall: float | None) -> OrderRecord:
+        """The next process goes by the system's wall clock as it is by then: so its time of sending is by that."""
+        record = record_of(evidence, self._state.account, sent_wall)
+        beyond_s = self._seam.beyond_s
+        if not beyond_s or record.sent_wall is None:
+            return record
+        return msgspec.structs.replace(record, sent_wall=record.sent_wall + beyond_s)
 
     def _tell(self, record: OrderRecord, number: int | None = None) -> None:
         request_id = record.intent.request_id

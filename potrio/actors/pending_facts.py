@@ -100,7 +100,8 @@ class PendingFacts:
     def is_older(self, stranger: PendingEvidence, evidence: PendingEvidence) -> bool:
         """Was this ticket listed before our order was written, so that it cannot be its?"""
         assert evidence.written_wall is not None
-        return stranger.intent.created_wall < evidence.written_wall - MATCH_BEFORE_S
+        amended = self.venue.amended
+        return amended(stranger.intent.created_wall) < amended(evidence.written_wall) - MATCH_BEFORE_S
 
     def adopt_stranger(self, order: PendingOrder) -> None:
         """An order of the account that was placed elsewhere: shown, and cancelled on demand, like ours."""
@@ -171,7 +172,8 @@ class PendingFacts:
                 if (
                     evidence.link_lost
                     and written is not None
-                    and self.seam.wall() - written >= ORDER_ACK_TIMEOUT
+                    and not self.venue.is_doubted
+                    and self.seam.wall() - self.venue.amended(written) >= ORDER_ACK_TIMEOUT
                 ):
                     self.absent(evidence)
             elif evidence.ticket not in present:
@@ -186,7 +188,7 @@ class PendingFacts:
             evidence.absences += 1
             evidence.absent_wall = evidence.absent_wall or self.seam.wall()
             opens = evidence.intent.open_stamp
-            if opens is not None and self.venue.is_measured:
+            if opens is not None and self.venue.is_certain:
                 evidence.gone_early |= self.venue.stamp_at(self.seam.wall()) < opens - MATCH_BEFORE_S
         self.pending.missing[evidence.intent.request_id] = evidence
         if self.find_deal(evidence) is None:
@@ -224,8 +226,8 @@ class PendingFacts:
         if not self.venue.is_measured or evidence.absent_wall is None:
             return False
         since = intent.created_wall if evidence.written_wall is None else evidence.written_wall
-        opened = self.venue.to_wall(deal.open_timestamp)
-        return since - MATCH_BEFORE_S <= opened <= evidence.absent_wall + MATCH_BEFORE_S
+        opened, amended = self.venue.to_wall(deal.open_timestamp), self.venue.amended
+        return amended(since) - MATCH_BEFORE_S <= opened <= amended(evidence.absent_wall) + MATCH_BEFORE_S
 
     def hand_over(self, evidence: PendingEvidence, deal: Deal) -> None:
         """From here on an order owned by the ticket tells the story; a stranger's deal stays a stranger's."""

@@ -24,6 +24,7 @@ __all__ = [
     "decides_in",
     "looks_like",
     "meant_by",
+    "written_at",
 ]
 
 MATCH_BEFORE_S: Final = 2.0
@@ -34,9 +35,14 @@ CLOSED_LIST_LENGTH: Final = 20
 """Deals in the venue's closed list: where it is full, an older deal may have fallen off its end."""
 
 
+def written_at(evidence: Evidence, clock: ServerClock) -> float | None:
+    """When it was written, by our wall clock as it goes now."""
+    return None if evidence.written_wall is None else clock.amended(evidence.written_wall)
+
+
 def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
     """Could this deal, which carries no request id, be the fruit of that order?"""
-    intent, written = evidence.intent, evidence.written_wall
+    intent, written = evidence.intent, written_at(evidence, clock)
     return (
         written is not None
         and clock.is_measured
@@ -69,10 +75,10 @@ def absent_from_opened(evidence: Evidence, taken_wall: float, clock: ServerClock
 
     It was written long enough ago to have arrived, and too recently to have closed already.
     """
-    written = evidence.written_wall
-    if written is None or not clock.is_measured:
+    written = written_at(evidence, clock)
+    if written is None or not clock.is_certain:
         return False  # what is in the list could not have been recognised
-    return ORDER_ACK_TIMEOUT <= taken_wall - written < evidence.intent.duration_s
+    return ORDER_ACK_TIMEOUT <= clock.amended(taken_wall) - written < evidence.intent.duration_s
 
 
 def absent_from_closed(
@@ -82,10 +88,10 @@ def absent_from_closed(
 
     It must have closed by now wherever in its window it was accepted, and the list must reach back to before that.
     """
-    written = evidence.written_wall
-    if written is None or taken_wall < written + MATCH_AFTER_S + evidence.intent.duration_s:
+    written = written_at(evidence, clock)
+    if written is None or clock.amended(taken_wall) < written + MATCH_AFTER_S + evidence.intent.duration_s:
         return False
-    if not clock.is_measured:
+    if not clock.is_certain:
         return False  # what is in the list could not have been recognised
     if len(deals) < CLOSED_LIST_LENGTH:
         return True
@@ -94,7 +100,7 @@ def absent_from_closed(
 
 def decides_in(evidence: Evidence, now_wall: float, clock: ServerClock) -> float:
     """Seconds until a list of the venue can prove absence; 0 if one taken now can."""
-    written, duration = evidence.written_wall, evidence.intent.duration_s
+    written, duration = written_at(evidence, clock), evidence.intent.duration_s
     if written is None or absent_from_opened(evidence, now_wall, clock):
         return 0.0
     age = now_wall - written

@@ -222,6 +222,8 @@ class Routes:
         """Route the events of one read, from where a former incarnation left off."""
         self.state.in_hand = batch
         self.arrived, self.arrived_wall = batch.at, batch.wall
+        if self.account.clock.is_doubted and self.state.probe is None:
+            self.start_probe()
         routes, events = self.routes, batch.events
         if self.state.raw.taps and not batch.position:
             self.state.raw.offer(events, batch.at)
@@ -272,22 +274,25 @@ class Routes:
         if not ticks:
             return False
         # One sample for one read: the newest stamp is the one that was on its way for the shortest time.
-        self.account.clock.observe(ticks[-1].timestamp, self.arrived_wall)
+        self.account.observe(ticks[-1].timestamp, self.arrived_wall)
         self.end_probe()
         return self.feeds.publish_run(self.in_utc(ticks), self.latest())
 
     def start_probe(self) -> None:
         """Ask for one asset's ticks where nobody reads any: without a tick the venue's clock is not known (P9)."""
-        if self.account.clock.is_measured or self.feeds.assets:
+        clock = self.account.clock
+        if clock.is_certain or self.feeds.assets:
             return
         found = (asset.symbol for asset in self.account.assets.values() if asset.is_active and asset.is_otc)
         self.state.probe = next(found, None)
-        if self.state.probe is not None:
+        if self.state.probe is None:
+            clock.assume_set()
+        else:
             self.transmit(ChangeSymbol(asset=self.state.probe, period=PERIOD_S))
 
     def end_probe(self) -> None:
         """The clock has been measured: end the stream that was asked for only for that."""
-        if self.state.probe is None or not self.account.clock.is_measured:
+        if self.state.probe is None or not self.account.clock.is_certain:
             return
         probe, self.state.probe = self.state.probe, None
         if probe not in self.feeds.assets:
@@ -306,14 +311,14 @@ class Routes:
     def ticks(self, message: UpdateStream) -> None:
         ticks = message.ticks
         if ticks:
-            self.account.clock.observe(ticks[-1].timestamp, self.arrived_wall)
+            self.account.observe(ticks[-1].timestamp, self.arrived_wall)
             self.feeds.publish(self.in_utc(ticks), self.latest())
             self.end_probe()
 
     def latest(self) -> float:
         """The latest stamp (UTC) to be believed of what arrived just now."""
         clock = self.account.clock
-        if not clock.is_measured:
+        if not clock.is_certain:
             return math.inf
         return clock.to_utc(clock.stamp_at(self.arrived_wall)) + TICK_AHEAD_MAX
 
@@ -343,7 +348,7 @@ class Routes:
     def opened(self, message: OrderOpened) -> None:
         """The venue stamps a deal as it opens: a look at its clock, where no stream is read."""
         deal = message.deal
-        self.account.clock.observe(deal.open_timestamp + (deal.open_ms or 0) / 1000, self.arrived_wall)
+        self.account.observe(deal.open_timestamp + (deal.open_ms or 0) / 1000, self.arrived_wall)
         self.to_order_book(message)
 
     def page(self, message: HistoryPeriod) -> None:

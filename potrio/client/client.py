@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
+from msgspec import structs
+
 from potrio.actor_errors import SupervisorFailed
 from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.phases import LinkPhase
@@ -31,6 +33,7 @@ from potrio.secrets import Secret
 from potrio.supervision.events import ChildCrashed, Event, RestartScheduled
 from potrio.supervision.opening import open_supervisor
 from potrio.supervision.supervisor import Supervisor
+from potrio.transport.steady import steady
 
 __all__ = ["Client", "open_client"]
 
@@ -79,8 +82,12 @@ async def run_client(
     config: Config, parsed: Ssid, redact: Callable[[Secret], object]
 ) -> AsyncGenerator[Client, None]:
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
+    config = structs.replace(
+        config, seam=steady(config.seam)
+    )  # whatever happens to the system's wall clock from here on
     settings = link_settings(config, parsed)
     shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
+    shared.account.go_by(config.seam)
     if settings.fresh is not None:
         settings.fresh.hide = partial(hide_token, config, shared, redact)
     shared.facts.uid = parsed.uid

@@ -44,6 +44,9 @@ does not agree with itself: its difference grows with the time."""
 DELAY_PRIOR_S: Final = 1.0
 """How late the least delayed sample may be, as long as no round trip has been measured."""
 
+SLEEPS_KEPT: Final = 16
+"""Times the machine slept that are remembered: for what was stamped between waking up and the next sample."""
+
 RESOLUTION_S: Final = 0.001
 DRIFT: Final = 100e-6
 """Stamps have milliseconds; two quartz clocks part by at most 100 µs in a second."""
@@ -51,6 +54,10 @@ DRIFT: Final = 100e-6
 
 class ServerClock:
     """The venue's clock as seen from here. Feed it with `observe`; the estimate is there at any time.
+
+    Our own wall clock is best one that does not jump (`potrio.transport.steady`). Where the system's does, `doubt`
+    says so, and the next samples tell which was right: ours, because the system's was set, or the system's, because
+    the machine slept. The zone is not measured anew by either.
 
     Attributes:
         observed: samples seen.
@@ -69,6 +76,9 @@ class ServerClock:
         self._best: deque[tuple[float, float]] = deque()
         self._doubts: _Doubts | None = None
         self._last_wall = -math.inf
+        self._beyond_s: float | None = None
+        self._doubted_at = -math.inf
+        self._slept: deque[tuple[float, float, float]] = deque(maxlen=SLEEPS_KEPT)
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -95,6 +105,16 @@ class ServerClock:
         """Whether the estimate rests on the stream, not on the prior."""
         return bool(self._best)
 
+    @property
+    def is_doubted(self) -> bool:
+        """Has a clock of ours jumped, so that nothing can be concluded from times before the next sample?"""
+        return self._beyond_s is not None
+
+    @property
+    def is_certain(self) -> bool:
+        """Can something be concluded from times?"""
+        return self._beyond_s is None and bool(self._best)
+
     # --- conversions -------------------------------------------------------------------------------------------------
 
     def to_utc(self, stamp: float) -> float:
@@ -113,41 +133,76 @@ class ServerClock:
         """What the venue's clock shows when ours shows ``wall``: for requests that carry a time."""
         return wall + self._zone_s + self.offset_s
 
+    def amended(self, wall: float) -> float:
+        """A time that our clock showed once, as it would have shown it had we known how long the machine had slept."""
+        for first, last, by_s in self._slept:
+            if first <= wall <= last:
+                wall += by_s
+        return wall
+
     # --- samples -----------------------------------------------------------------------------------------------------
 
-    def observe(self, stamp: float, wall: float) -> None:
+    def doubt(self, beyond_s: float, wall: float) -> None:
+        """The system's wall clock has jumped: it is this far ahead of the one that we go by, which shows ``wall``."""
+        if self._beyond_s is None:
+            self._doubted_at = wall
+        self._beyond_s = beyond_s
+
+    def assume_set(self) -> None:
+        """There is nothing to ask: the system's clock was set, and ours is right."""
+        self._beyond_s = None
+
+    def observe(self, stamp: float, wall: float) -> float:
         """Take a sample.
 
         Args:
             stamp: of a live tick, in the venue's clock. Stamps of history are no samples.
             wall: UTC by our own clock when it arrived.
+
+        Returns:
+            By how much our clock has to be put forward from now on: 0.0, unless the machine has slept.
         """
         self.observed += 1
         sample = stamp - wall
-        if not math.isfinite(sample) or abs(sample) > ZONE_MAX_S + HOUR_S / 2:
+        if not math.isfinite(sample) or (abs(sample) > ZONE_MAX_S + HOUR_S / 2 and self._beyond_s is None):
             self.rejected += 1
-            return
+            return 0.0
         if wall < self._last_wall - LATE_S:  # our clock was set back: what we have was measured with another
             self._best.clear()
             self._doubts = None
             self.jumps += 1
         self._last_wall = wall
         if self._is_believable(sample):
-            self._doubts = None
+            self._doubts = self._beyond_s = None
             self._take(sample, wall)
-            return
+            return 0.0
+        if self._beyond_s is not None and self._is_believable(sample - self._beyond_s):
+            return self._amend(self._beyond_s, sample, wall)
         late = bool(self._best) and sample < self._best[0][1]
         if self._doubts is None or not self._doubts.extend(sample):
             self._doubts = _Doubts(sample, wall)
         if self._doubts.count >= AGREE_COUNT and wall - self._doubts.since >= (
             AGREE_LATE_S if late else AGREE_EARLY_S
         ):
+            if self._best and self._beyond_s is not None:  # it slept, and its clock was set as well
+                return self._amend(self._doubts.high - self._best[0][1], sample, wall)
             self.jumps += bool(self._best)
             self._best.clear()
+            self._beyond_s = None
             self._take(self._doubts.high, wall)
             self._doubts = None
         else:
             self.rejected += 1
+        return 0.0
+
+    def _amend(self, by_s: float, sample: float, wall: float) -> float:
+        """Believe the venue that so much more time has passed."""
+        if by_s > 0:
+            self._slept.append((self._doubted_at, wall, by_s))
+        self._doubts = self._beyond_s = None
+        self._last_wall = wall + by_s
+        self._take(sample - by_s, wall + by_s)
+        return by_s
 
     def bound_delay(self, round_trip_s: float) -> None:
         """Tell of a measured round trip: the least delayed sample was on its way for less than that."""

@@ -174,6 +174,18 @@ async def test_an_order_that_the_connection_gave_back_is_written_down_anew_with_
     assert desk.rows()["r1"].sent_wall == EPOCH + 50
 
 
+async def test_the_time_in_the_journal_is_by_the_wall_clock_that_the_next_process_will_see(
+    autojump_clock, desk
+):
+    await desk.place()
+    await desk.written(desk.book.handles["r1"])
+    desk.seam.beyond_s = 3600.0  # the system's clock was set after it was sent
+    await desk.lost()
+    assert desk.rows()["r1"].sent_wall == EPOCH + 3600
+    restored = evidence_of(desk.rows()["r1"], now=0.0, wall=EPOCH + 3610)
+    assert restored.written_at == -10.0
+
+
 async def test_an_entry_that_could_not_be_used_at_once_is_written_again(autojump_clock, desk):
     desk.seam.takes_s = 0.5
     await desk.place(valid_for=100.0)

@@ -105,3 +105,29 @@ def test_a_deal_closes_by_our_own_reckoning_until_the_venues_clock_is_known():
     evidence.join(deal(WRITTEN + 3))
     assert closes_at(evidence, CLOCK) == pytest.approx(WRITTEN + 63, abs=1.1)
     assert closes_at(evidence, UNMEASURED) == WRITTEN + 60
+
+
+def test_while_a_clock_of_ours_has_jumped_nothing_is_proved_and_what_matches_still_matches():
+    clock = ServerClock()
+    clock.observe(WRITTEN + 7200, WRITTEN)
+    clock.doubt(3600.0, WRITTEN + 15)
+    assert not absent_from_opened(written(), WRITTEN + 15, clock)
+    assert not absent_from_closed(written(), [], WRITTEN + 1000, clock)
+    assert looks_like(deal(), written(), clock)
+    clock.observe(WRITTEN + 16 + 7200, WRITTEN + 16)  # it was set, and that is no news
+    assert absent_from_opened(written(), WRITTEN + 15, clock)
+    assert absent_from_closed(written(), [], WRITTEN + 1000, clock)
+
+
+def test_an_order_written_between_waking_up_and_the_first_tick_is_looked_for_where_it_is():
+    clock = ServerClock()
+    clock.observe(WRITTEN - 10 + 7200, WRITTEN - 10)
+    clock.doubt(3600.0, WRITTEN - 1)  # it slept for an hour, and does not know that yet
+    assert clock.observe(WRITTEN + 3601 + 7200, WRITTEN + 1) == 3600.0
+    now = WRITTEN + 3605
+    assert looks_like(deal(WRITTEN + 3600.0), written(), clock)
+    assert not looks_like(deal(), written(), clock)
+    assert not absent_from_closed(written(), [], now, clock), "it was written five seconds ago, not an hour"
+    assert not absent_from_opened(written(), now, clock)
+    assert absent_from_opened(written(), now + 10, clock)
+    assert absent_from_closed(written(), [], now + 100, clock)

@@ -1,0 +1,136 @@
+"""A wall clock that cannot jump, and what tells a clock that was set from a machine that slept."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from potrio.protocol.server_clock import ServerClock
+from potrio.testing.network import MemoryNetwork
+from potrio.transport.at_speed import AtSpeed
+from potrio.transport.steady import SteadySeam, steady
+
+ZONE_S = 7200
+
+
+class Machine(MemoryNetwork):
+    """A machine that can sleep: its clock of deadlines stands still, its wall clock does not."""
+
+    def __init__(self) -> None:
+        super().__init__(epoch=1000.0)
+        self.time = 0.0
+        self.set_s = 0.0
+        self.slept_s = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self) -> float:
+        return self.utc + self.set_s
+
+    @property
+    def utc(self) -> float:
+        return 1000.0 + self.time + self.slept_s
+
+
+def measured(machine: Machine) -> tuple[SteadySeam, ServerClock]:
+    seam, clock = SteadySeam(machine), ServerClock()
+    seam.on_jump = clock.doubt
+    for _ in range(10):
+        tick(machine, seam, clock)
+    assert clock.is_certain
+    return seam, clock
+
+
+def tick(machine: Machine, seam: SteadySeam, clock: ServerClock) -> None:
+    machine.time += 0.5
+    slow_s = clock.observe(machine.utc - 0.02 + ZONE_S, seam.wall())
+    if slow_s:
+        seam.follow(slow_s)
+
+
+async def test_it_is_the_wall_clock_until_that_is_set_and_then_what_it_was(autojump_clock):
+    network = MemoryNetwork(epoch=1000.0)
+    seam = SteadySeam(network)
+    told: list[tuple[float, float]] = []
+    seam.on_jump = lambda *jump: told.append(jump)
+    assert seam.wall() == network.wall()
+    await trio.sleep(3)
+    network.wall_jump_s = 3600.0
+    assert seam.wall() == 1003.0
+    network.wall_jump_s = 3600.3  # a step that nobody need know of
+    assert seam.wall() == 1003.0
+    await trio.sleep(1)
+    network.wall_jump_s = -60.0
+    assert seam.wall() == 1004.0
+    assert told == [(3600.0, 1003.0), (-60.0, 1004.0)]
+    assert seam.beyond_s == -60.0
+
+
+async def test_a_wait_for_the_processor_between_the_two_looks_is_no_jump():
+    machine = Machine()
+    seam = SteadySeam(machine)
+    seam.on_jump = lambda *_: pytest.fail("nothing has jumped")
+    seam.wall()
+    late = iter([0.0])  # the first look was two seconds ago
+    machine.time = 2.0
+    machine.now = lambda: next(late, 2.0)
+    assert seam.wall() == 1000.0
+    assert seam.wall() == 1002.0
+
+
+@pytest.mark.parametrize("set_s", [-7200, -3600, -1800, -60, 600, 1800, 3600, 7200, 90_000])
+def test_a_clock_that_is_set_changes_neither_zone_nor_offset(set_s: float) -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    machine.set_s = set_s
+    seam.wall()
+    assert clock.is_doubted
+    assert not clock.is_certain
+    tick(machine, seam, clock)
+    assert clock.is_certain
+    assert clock.jumps == 0
+    for _ in range(100):
+        tick(machine, seam, clock)
+        assert clock.zone_s == ZONE_S
+        assert abs(clock.offset_s) < 0.1
+        assert clock.to_utc(clock.stamp_at(seam.wall())) == pytest.approx(machine.utc, abs=0.1)
+
+
+@pytest.mark.parametrize("slept_s", [5, 600, 1801, 3600, 30_000, 200_000])
+@pytest.mark.parametrize("set_s", [0, 2400])
+def test_time_slept_is_believed_once_the_venue_shows_it(slept_s: float, set_s: float) -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    before = seam.wall()
+    machine.time += 0.1
+    machine.slept_s, machine.set_s = slept_s, set_s
+    waking = seam.wall()
+    for _ in range(8):
+        tick(machine, seam, clock)
+    assert clock.is_certain
+    assert clock.zone_s == ZONE_S
+    assert seam.wall() == pytest.approx(machine.utc, abs=0.1)
+    assert clock.to_wall(clock.stamp_at(seam.wall())) == pytest.approx(machine.utc, abs=0.1)
+    assert clock.amended(before) == before, "what was before it slept was right"
+    assert clock.amended(waking) == pytest.approx(waking + slept_s, abs=0.1), (
+        "what was stamped in between was not"
+    )
+
+
+async def test_what_else_it_does_is_done_by_the_other(autojump_clock):
+    network = MemoryNetwork(seed=4)
+    seam = steady(network)
+    assert seam.now() == network.now()
+    assert seam.new_id() != MemoryNetwork(seed=5).new_id()
+    (listener,) = await seam.listen_tcp("127.0.0.1", 0)
+    assert await network.connect_tcp(0, ("127.0.0.1", listener.port))
+    await listener.aclose()
+    assert seam.wall_jump_s == 0.0  # what this one can do besides
+
+
+def test_a_clock_that_runs_at_a_speed_of_its_own_is_left_alone() -> None:
+    fast = AtSpeed(MemoryNetwork(), 20)
+    assert steady(fast) is fast
+    once = steady(MemoryNetwork())
+    assert steady(once) is once
