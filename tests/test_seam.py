@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 import ssl
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from potrio.limits import TCP_USER_TIMEOUT_MS
 from potrio.seam import REAL, FileLocked, Seam, tune
@@ -21,6 +23,17 @@ from potrio.seam import REAL, FileLocked, Seam, tune
 
 async def test_now_is_trios_clock() -> None:
     assert REAL.now() == pytest.approx(trio.current_time(), abs=0.1)
+
+
+async def test_a_wait_ends_with_its_event_or_at_its_deadline(autojump_clock: MockClock) -> None:
+    event = trio.Event()
+    await REAL.wait_until(event, 3.0)
+    assert (REAL.now(), event.is_set()) == (3.0, False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(REAL.wait_until, event, math.inf)
+        await trio.sleep(4)
+        event.set()
+    assert REAL.now() == 7.0
 
 
 def test_wall_is_unix_time() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import random
 import sqlite3
 import weakref
@@ -103,6 +104,12 @@ class SimNetwork(MemoryNetwork):
     def now(self) -> float:
         """Virtual seconds; cheaper than to ask trio."""
         return self._clock.now
+
+    async def wait_until(self, event: trio.Event, deadline: float) -> None:
+        """Wait for an event, or until a time: a call of the clock, which costs less than to cancel the waiting."""
+        if deadline < math.inf:
+            self._clock.call_at(deadline, event.set)
+        await event.wait()
 
     def wall(self) -> float:
         """The wall clock of this world."""

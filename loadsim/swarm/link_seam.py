@@ -80,6 +80,10 @@ class LinkSeam(Seam):
         """As the inner one."""
         return self._inner.wall()
 
+    async def wait_until(self, event: trio.Event, deadline: float) -> None:
+        """As the inner one; waiting and cancelling, too."""
+        await self._inner.wait_until(event, deadline)
+
     def generator(self) -> random.Random:
         """As the inner one."""
         return self._inner.generator()

@@ -204,8 +204,7 @@ class Connection:
                     return
                 else:
                     self._sleeps_until = self._deadline()
-                    with trio.move_on_at(self._sleeps_until):
-                        await self._wake.wait()
+                    await self._seam.wait_until(self._wake, self._sleeps_until)
         except (ConnectionClosed, RemoteProtocolError) as error:
             self._lost(error)
 

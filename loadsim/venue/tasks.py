@@ -51,9 +51,7 @@ class MarketTasks:
             if stamp >= self._exchange.table_ends:
                 self._exchange.push_table()
             wake = min(await self._stream_due(stamp), stamp + IDLE_S)
-            with trio.move_on_at(self._clock.timer_at(wake)):
-                await self._ticks_changed.wait()
-            await trio.lowlevel.checkpoint()
+            await self._clock.wait_until(self._ticks_changed, wake)
 
     async def _stream_due(self, stamp: float) -> float:
         """Stream what is due, oldest first; return when the next tick comes. Lets others run where many watch."""
@@ -102,5 +100,4 @@ class MarketTasks:
             if nearest is None:
                 await self._deals_changed.wait()
             else:
-                with trio.move_on_at(self._clock.timer_at(nearest / 1000) + SLACK_S):
-                    await self._deals_changed.wait()
+                await self._clock.wait_until(self._deals_changed, nearest / 1000 + SLACK_S)

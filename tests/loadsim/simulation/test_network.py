@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 import pytest
@@ -35,6 +36,23 @@ def test_messages_reach_the_door_that_listens():
             await ours.send(["hello"])
             assert await ours.receive() == ["hello"]
             await ours.aclose()
+
+    run(main)
+
+
+def test_a_wait_ends_with_its_event_or_at_its_deadline():
+    async def main(network):
+        await network.wait_until(trio.Event(), 3.0)
+        assert network.now() == 3.0
+        await network.wait_until(trio.Event(), 1.0)  # passed long ago
+        assert network.now() == 3.0
+        event = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(network.wait_until, event, math.inf)
+            nursery.start_soon(network.wait_until, event, 100.0)
+            await trio.sleep(4)
+            event.set()
+        assert network.now() == 7.0
 
     run(main)
 

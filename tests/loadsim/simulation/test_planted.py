@@ -8,9 +8,9 @@ from loadsim.simulation.planted import PLANTED, planted
 from loadsim.simulation.sweep import Job, run_job
 
 FOUND = {
-    "resend_after_reconnect": (26, "I1"),
+    "resend_after_reconnect": (57, "I1"),
     "resend_when_unanswered": (12, "I1"),
-    "no_grace_before_void": (26, "I6"),
+    "no_grace_before_void": (57, "I6"),
     "lost_subscription": (5, "R8"),
     "gap_not_reported": (1, "P4"),
     "settlement_doubled": (1, "I"),
