@@ -55,7 +55,8 @@ TOPICS: Final[dict[str, tuple[Any, str]]] = {
     "order_opened": (OrderHandle, "the venue accepted an order of ours: once for each order"),
     "order_closed": (
         OrderHandle,
-        "an order of ours is settled, rejected, denied or void: once for each order",
+        "an order of ours is settled, rejected, denied or void: once; again where one that was void or rejected is "
+        "settled after all",
     ),
     "order_changed": (OrderChanged, "an order of ours changed its state"),
     "tick": (Tick | Gap, "a live tick of the asset named in `on(..., asset=...)`, or what is missing"),
@@ -85,6 +86,8 @@ class Facts:
         """What the monitor is told of the link and of crashes."""
         publish = self._callbacks.publish
         match message:
+            case LinkUp(epoch=epoch) if self.up is not None and self.up.epoch == epoch:
+                pass  # told again by a router that crashed in the middle of it
             case LinkUp() as up:
                 self.up = up
                 publish("authenticated", self.authenticated(up))
@@ -107,5 +110,5 @@ class Facts:
             publish("order_opened", handle)
         if before is not after:
             publish("order_changed", OrderChanged(handle, before.value, after.value))
-            if after.ended and not before.ended:
+            if after is OrderState.SETTLED or (after.ended and not before.ended):
                 publish("order_closed", handle)

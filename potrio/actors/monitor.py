@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,12 +19,14 @@ from potrio.actors.evidence import Anomaly
 from potrio.actors.history import HistoryState
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
+from potrio.limits import MAILBOX_CAPACITY
 from potrio.logs import potrio_logger
 from potrio.seam import Seam
 from potrio.supervision.context import Context
 from potrio.supervision.events import ChildCrashed, RestartScheduled
+from potrio.supervision.mailbox_spec import MailboxSpec, bounded, lanes, unbounded
 
-__all__ = ["Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
+__all__ = ["MONITOR_MAILBOX", "Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
 
 LOG = potrio_logger("client")
 
@@ -67,6 +69,16 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 MonitorMessage = LinkUp | LinkLost | Anomaly | ChildCrashed | RestartScheduled
+
+
+def _lane(message: MonitorMessage) -> int:
+    return 0 if isinstance(message, LinkUp | LinkLost) else 1
+
+
+MONITOR_MAILBOX: Final[MailboxSpec[MonitorMessage]] = lanes(
+    unbounded(), bounded(MAILBOX_CAPACITY, "drop_oldest"), lane=_lane
+)
+"""News of the link come as slowly as links do, and each is told in callbacks: a flood of others must not drop one."""
 
 
 class MonitorState:

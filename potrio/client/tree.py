@@ -21,7 +21,7 @@ from potrio.actors.journal import JournalState, journal
 from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
 from potrio.actors.link import LinkState
 from potrio.actors.link_settings import LinkSettings
-from potrio.actors.monitor import MonitorState, monitor
+from potrio.actors.monitor import MONITOR_MAILBOX, MonitorState, monitor
 from potrio.actors.order_book import order_book
 from potrio.actors.pinger import pinger
 from potrio.actors.region_health import RegionHealth
@@ -78,7 +78,7 @@ def client_tree(settings: LinkSettings, shared: Shared) -> ChildSpec[Never]:
             shared.monitor,
             seam,
             id=MONITOR,
-            mailbox=bounded(MAILBOX_CAPACITY, "drop_oldest"),
+            mailbox=MONITOR_MAILBOX,
         ),
         supervisor(
             # Before the order book, so that it is stopped after it and can write what that still says.

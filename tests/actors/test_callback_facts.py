@@ -74,3 +74,35 @@ def test_an_order_opens_and_closes_once(facts, told):
         handle.state, handle.deal = state, deal
         facts.order(handle, before, had_deal=had_deal)
     assert told() == {"order_opened": 1, "order_changed": 3, "order_closed": 1}
+
+
+def test_a_link_that_is_told_again_by_a_router_that_crashed_is_told_once(facts, told):
+    for _ in range(2):
+        facts.observe(LinkUp(1, 1.0))
+    for _ in range(2):
+        facts.observe(LinkLost(1, "gone", 5.0))
+    for _ in range(2):
+        facts.observe(LinkUp(2, 6.0))
+    assert told() == {"connected": 2, "authenticated": 2, "lost": 1, "resumed": 1}
+
+
+@pytest.mark.parametrize("between", [[], [(OrderState.OPEN, "deal")]])
+def test_an_order_that_was_void_and_is_settled_after_all_is_told_of_again(facts, told, between):
+    intent = OrderIntent(
+        request_id="r",
+        asset="A",
+        side=Side.CALL,
+        amount=Decimal(1),
+        duration_s=5,
+        is_demo=True,
+        created_wall=0.0,
+        expires_at=1.0,
+    )
+    handle = OrderHandle(intent)
+    steps = [(OrderState.VOID, None), *between, (OrderState.SETTLED, "deal"), (OrderState.SETTLED, "deal")]
+    for state, deal in steps:
+        before, had_deal = handle.state, handle.deal is not None
+        handle.state, handle.deal = state, deal
+        facts.order(handle, before, had_deal=had_deal)
+    assert told()["order_closed"] == 2
+    assert told()["order_opened"] == 1

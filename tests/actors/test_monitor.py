@@ -10,12 +10,13 @@ import pytest
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
-from potrio.actors.evidence import OrderIntent
+from potrio.actors.evidence import Anomaly, OrderIntent
 from potrio.actors.history import HistoryState
 from potrio.actors.keys import MONITOR
 from potrio.actors.link import NAMES_MAX, LinkLost, LinkPhase, LinkState, LinkUp
-from potrio.actors.monitor import FACTS_KEPT, MonitorState, describe, monitor, statistics
+from potrio.actors.monitor import FACTS_KEPT, MONITOR_MAILBOX, MonitorState, describe, monitor, statistics
 from potrio.actors.router import RouterState
+from potrio.limits import MAILBOX_CAPACITY
 from potrio.protocol.messages.trading import Side
 from potrio.supervision.events import ChildCrashed, RestartScheduled
 from potrio.supervision.exit import Failure
@@ -66,6 +67,26 @@ async def test_story_and_crash_counters_are_bounded(autojump_clock):
     assert state.facts[-1].text.startswith(f"root/users/{FACTS_KEPT + 499} ")
     assert len(state.crashes) == NAMES_MAX + 1
     assert state.crashes.total() == FACTS_KEPT + 500
+
+
+async def test_news_of_the_link_are_told_once_each_whatever_else_floods_it(autojump_clock):
+    state, seen = MonitorState(), []
+    state.observe = seen.append
+    async with running(
+        child(monitor, state, MemoryNetwork(epoch=EPOCH), id=MONITOR, mailbox=MONITOR_MAILBOX)
+    ) as sup:
+        ref = sup.ref(MONITOR)
+        for epoch in range(1, 4):
+            ref.tell(LinkUp(epoch, 0.0))
+            ref.tell(LinkLost(epoch, "reset", 1.0))
+            for _ in range(2 * MAILBOX_CAPACITY):
+                ref.tell(Anomaly("r1", "it contradicts itself", None))
+        await settle()
+    links = [message for message in seen if isinstance(message, LinkUp | LinkLost)]
+    assert [(type(message), message.epoch) for message in links] == [
+        (kind, epoch) for epoch in range(1, 4) for kind in (LinkUp, LinkLost)
+    ]
+    assert len(seen) < 6 + 2 * MAILBOX_CAPACITY, "the flood itself is bounded"
 
 
 def test_what_it_does_not_know_is_an_error():

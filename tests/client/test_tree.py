@@ -11,6 +11,7 @@ from potrio.actors.connection import LinkSettings
 from potrio.actors.journal import JournalState
 from potrio.actors.journal_file import JournalFile
 from potrio.actors.keys import CONNECTION, HISTORY, JOURNAL, MONITOR, ORDER_BOOK, PINGER, ROUTER
+from potrio.actors.monitor import MONITOR_MAILBOX
 from potrio.client.tree import Shared, client_tree
 from potrio.errors import (
     AuthError,
@@ -68,14 +69,16 @@ def test_what_restarts_together(tree):
 
 
 def test_orders_are_never_dropped_and_all_else_is_bounded(tree):
-    """P5: the two mailboxes without a bound are bounded by the venue and by the order book."""
+    """P5: the mailboxes without a bound are bounded by the venue, by the order book, and by how often one connects."""
     root = below(tree)
     account, link = below(root["account"]), below(root["link"])
     assert isinstance(account["order_book"].mailbox, Unbounded)
     lanes = link["connection"].mailbox
     assert isinstance(lanes, Lanes)
     assert [type(spec) for spec in lanes.specs] == [Unbounded, Unbounded, Bounded]
-    for spec in (account["history"], link["router"], link["pinger"], root["monitor"]):
+    assert root["monitor"].mailbox is MONITOR_MAILBOX
+    assert [type(spec) for spec in MONITOR_MAILBOX.specs] == [Unbounded, Bounded], "one message for each link"
+    for spec in (account["history"], link["router"], link["pinger"]):
         assert isinstance(spec.mailbox, Bounded)
     assert link["router"].mailbox.overflow == "reject", "the connection waits: TCP holds the venue back"
 
