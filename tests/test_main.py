@@ -21,7 +21,7 @@ sys.meta_path.insert(0, Hidden())
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run a small program."""
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -48,7 +48,7 @@ def test_the_package_itself_needs_neither() -> None:
 def test_help_and_version() -> None:
     for option in ("--help", "--version"):
         done = subprocess.run(
-            [sys.executable, "-m", "potrio", option], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-m", "potrio", option], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0
         assert done.stdout

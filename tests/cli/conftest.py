@@ -68,7 +68,7 @@ def venue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert line.startswith("venue ready "), line
         yield line.removeprefix("venue ready ").strip()
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

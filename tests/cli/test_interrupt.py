@@ -113,6 +113,6 @@ def test_a_second_interrupt_does_not_wait():
         for line in ("ready\n", "closing\n"):
             assert process.stdout.readline() == line
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=50)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors

@@ -170,7 +170,7 @@ def test_in_a_process_of_its_own_the_ssid_is_in_no_output_and_no_argument(
         shown = Path(f"/proc/{process.pid}/cmdline")
         arguments = shown.read_text() if shown.exists() else str(process.args)
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
     assert ASSET in line
     assert ASSET in arguments
     assert TOKEN not in arguments
@@ -185,7 +185,7 @@ def test_ctrl_c_while_ticks_come(venue_url: str) -> None:
         assert process.stdout is not None
         assert ASSET in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == "potrio: interrupted"  # after an empty line: a terminal has just shown ^C
 
@@ -198,7 +198,7 @@ def test_ctrl_c_while_connecting() -> None:
         connection, _ = listener.accept()
         with connection:
             process.send_signal(signal.SIGINT)
-            out, errors = process.communicate(timeout=10)
+            out, errors = process.communicate(timeout=60)
     assert (process.returncode, out, errors.strip()) == (130, "", "potrio: interrupted")
 
 
@@ -214,7 +214,7 @@ def test_a_reader_that_goes_away(venue_url: str, arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr is not None
         errors = process.stderr.read()
-        code = process.wait(10)
+        code = process.wait(60)
     assert (code, errors) == (1, "")
 
 
@@ -242,5 +242,5 @@ def test_a_reader_that_goes_away_from_several_tasks() -> None:
         process.stdout.close()
         assert process.stderr is not None
         errors = process.stderr.read()
-        code = process.wait(10)
+        code = process.wait(60)
     assert (code, errors) == (1, "")

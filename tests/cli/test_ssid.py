@@ -56,7 +56,7 @@ def test_through_a_pipe_in_a_process_of_its_own() -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ from potrio.errors import PotrioError
 def accepts(port: int) -> bool:
     """Does anyone listen there?"""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -94,9 +94,9 @@ async def test_counters_that_are_none(tmp_path, answer):
         thread.start()
         venue = VenueProcess(tmp_path / "venue.json", 7)
         venue.url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
-        with trio.fail_after(10), pytest.raises(PotrioError, match="counters"):
+        with trio.fail_after(60), pytest.raises(PotrioError, match="counters"):
             await venue.stats()
-        thread.join(5)
+        thread.join(60)
 
 
 async def test_the_venue_ends_with_the_process_that_started_it(tmp_path):
@@ -104,5 +104,5 @@ async def test_the_venue_ends_with_the_process_that_started_it(tmp_path):
         assert venue._process is not None
         assert venue._process.stdin is not None
         await venue._process.stdin.aclose()  # what the system does for us, however we end
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             assert await venue._process.wait() == 0

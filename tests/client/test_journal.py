@@ -157,7 +157,7 @@ def test_durability_is_checked():
 
 async def test_a_real_file_and_a_real_thread(venue_url, tmp_path):
     path = tmp_path / "orders.db"
-    with trio.fail_after(30):
+    with trio.fail_after(90):
         for durability in ("process-crash", "power-loss"):
             async with open_client(SSID, url=venue_url, journal=path, durability=durability) as client:
                 handle = await client.place(ASSET, "call", 10, duration=60, request_id=durability)

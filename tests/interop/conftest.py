@@ -66,7 +66,7 @@ def unshare() -> list[str]:
     """The command that runs another in a network namespace of its own; skips where the system does not allow it."""
     command = ["unshare", "--map-root-user", "--net"]
     try:
-        done = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
         pytest.skip(
             "no `unshare` here: BinaryOptionsToolsV2 is only run where no route leads to public hosts"
@@ -108,7 +108,7 @@ def scene(peers_python: str, venue_config: Path) -> Scene:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=80,
+            timeout=115,
             check=False,
         )
         assert done.returncode == 0, done.stderr

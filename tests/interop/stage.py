@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PEERS = Path(__file__).parent / "peers"
-PEER_SECONDS = 50
+PEER_SECONDS = 60
 
 
 def bring_loopback_up() -> None:
@@ -34,7 +34,7 @@ def bring_loopback_up() -> None:
 def stats_of(url: str) -> dict[str, Any]:
     """The venue's own counters."""
     address = url.replace("ws://", "http://").partition("/socket.io")[0] + "/stats"
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=30) as answer:
         return dict(json.load(answer))
 
 
@@ -64,7 +64,7 @@ def play(peers_python: str, driver: str, ssid: str, task: str, venue_arguments: 
     finally:
         venue.send_signal(signal.SIGINT)
         try:
-            _, venue_errors = venue.communicate(timeout=5)
+            _, venue_errors = venue.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             venue.kill()
             raise

@@ -104,7 +104,7 @@ async def test_a_whole_session(venue: VenueProcess, caplog: pytest.LogCaptureFix
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     try:
-        with trio.fail_after(30):
+        with trio.fail_after(90):
             async with potrio.open_client(SSID, url=venue.url, transport=transport) as client:
                 async with client.ticks(ASSET) as stream:
                     tick = await stream.receive()

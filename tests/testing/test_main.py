@@ -39,7 +39,7 @@ async def test_the_server_says_where_it_is_and_ends_on_an_interrupt(
         await transport.send(["a", b"b"])
         assert await transport.receive() == ["a", b"b"]
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=60)
 
     assert (process.returncode, output, errors) == (0, "", "")
 
@@ -47,7 +47,7 @@ async def test_the_server_says_where_it_is_and_ends_on_an_interrupt(
 def test_a_port_that_is_taken_is_one_line(server: tuple[subprocess.Popen[str], str]) -> None:
     port = server[1].rpartition(":")[2]
     done = subprocess.run(
-        [*COMMAND, "ws-echo", "--port", port], capture_output=True, text=True, timeout=30, check=False
+        [*COMMAND, "ws-echo", "--port", port], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 2
@@ -62,7 +62,7 @@ def test_a_judge_that_is_not_there_is_one_line() -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=60)
 
     assert (process.returncode, output) == (1, "")
     assert errors.startswith("error: cannot connect to ")

@@ -44,7 +44,7 @@ async def test_every_message_comes_back_as_it_was(network: MemoryNetwork) -> Non
 async def test_messages_as_large_as_the_suites_are_taken(network: MemoryNetwork) -> None:
     large = b"x" * (16 * 1024 * 1024)
     async with dial(URL, seam=network, message_max=len(large)) as transport:
-        with trio.fail_after(30):
+        with trio.fail_after(90):
             await transport.send([large])
             (received,) = await transport.receive()
 

@@ -27,6 +27,8 @@ from potrio.transport.base import Transport, TransportKind
 from potrio.transport.dial import dial
 from potrio.transport.framed import FramedTransport
 from potrio.transport.memory import memory_transport_pair
+from potrio.transport.trio_ws import TrioWebSocketTransport
+from potrio.transport.ws_guard import GuardedStream
 
 Handler = Callable[[trio.abc.Stream], Awaitable[None]]
 Pair = AbstractAsyncContextManager[tuple[Transport, Transport]]
@@ -39,6 +41,18 @@ AUTOJUMP_AFTER = 0.02
 def clock() -> trio.testing.MockClock:
     """The clock of a test that asks for it."""
     return trio.testing.MockClock(autojump_threshold=AUTOJUMP_AFTER)
+
+
+PATIENCE_S = 30.0
+"""How long a close may take in a test in real time: a machine that stalls for a second would cut off a second's."""
+
+
+@pytest.fixture(autouse=True)
+def patient_closes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is for tests in virtual time; others may be as slow as the machine."""
+    if not {"clock", "autojump_clock"} & set(request.fixturenames):
+        for made in (FramedTransport, TrioWebSocketTransport, GuardedStream):
+            monkeypatch.setitem(made.__init__.__kwdefaults__, "close_timeout", PATIENCE_S)
 
 
 # --- certificates ----------------------------------------------------------------------------------------------------

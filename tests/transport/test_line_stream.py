@@ -15,7 +15,7 @@ import trio.testing
 from potrio.transport.line_stream import LineStream
 from potrio.transport.poller import Poller
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 def over(poller: Poller, sock: socket.socket, **options: Any) -> LineStream:

@@ -23,7 +23,7 @@ from potrio.transport.line import Line, LineOwner
 from potrio.transport.poller import Poller
 from potrio.transport.readiness import SelectorReadiness
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 class Recorder(LineOwner):

@@ -23,7 +23,7 @@ from potrio.transport.line import Line, LineOwner
 from potrio.transport.poller import Poller
 from potrio.transport.poller_tls import TlsLine, add_tls, connect_tls
 
-WAIT_S = 10
+WAIT_S = 60
 AUTHORITY = trustme.CA()
 HOST = "127.0.0.1"
 

@@ -34,7 +34,7 @@ async def pair(nursery):
         yield transport, servers[0], ours
 
 
-async def test_one_message_for_each_receive_and_one_write_for_each_message(pair):
+async def test_one_message_for_each_receive_and_one_write_for_each_message(pair, clock):
     client, server, _ = pair
     await server.send(["one", b"two"])
     assert await client.receive() == ["one"]
@@ -59,7 +59,7 @@ async def test_a_crash_of_the_library_is_an_end_with_its_cause(pair, monkeypatch
         await server.receive()
 
 
-async def test_a_library_that_cannot_send_any_more(pair, monkeypatch):
+async def test_a_library_that_cannot_send_any_more(pair, monkeypatch, clock):
     client, _, _ = pair
 
     async def refuse(message):

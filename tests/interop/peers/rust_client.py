@@ -49,7 +49,7 @@ async def trade(client: PocketOptionAsync) -> dict[str, Any]:
 
 async def reject(client: PocketOptionAsync) -> dict[str, Any]:
     started = time.monotonic()
-    while time.monotonic() - started < 6 and client.is_connected():  # noqa: ASYNC110  it has no event for this
+    while time.monotonic() - started < 30 and client.is_connected():  # noqa: ASYNC110  it has no event for this
         await asyncio.sleep(0.1)
     stopped = time.monotonic() - started
     await asyncio.sleep(2)  # long enough for a reconnection that must not come

@@ -118,7 +118,7 @@ async def reject() -> dict[str, Any]:
     peer = Peer()
     await peer.connect()
     started = time.monotonic()
-    await asyncio.wait_for(peer.closed.wait(), 10)
+    await asyncio.wait_for(peer.closed.wait(), 30)
     return {
         "events": sorted(peer.heard),
         "kinds": {name: sorted(kinds) for name, kinds in peer.kinds.items()},

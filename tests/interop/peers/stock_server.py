@@ -27,7 +27,7 @@ PAYOUT = 82
 
 seen: dict[str, Any] = {"events": {}, "orders": [], "connections": 0, "disconnections": 0, "early": []}
 server = socketio.AsyncServer(
-    async_mode="aiohttp", always_connect=True, ping_interval=1, ping_timeout=2, cors_allowed_origins="*"
+    async_mode="aiohttp", always_connect=True, ping_interval=1, ping_timeout=30, cors_allowed_origins="*"
 )
 accounts: dict[str, dict[str, Any]] = {}
 tasks: set[asyncio.Task[None]] = set()

@@ -47,7 +47,7 @@ async def test_the_page_shows_the_run_as_it_goes(run: MadeUp, open_browser) -> N
         assert await in_thread(browser.run, "return document.documentElement.dataset.rows") == "42"
 
         await in_thread(browser.run, "document.getElementById('stop').click()")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             assert await run.watch.wait_stop() == "asked for in the dashboard"
         run.watch.update(run.merged, ended=True, ending="stopped")
         await in_thread(browser.until, "document.getElementById('stage').textContent === 'ended'")

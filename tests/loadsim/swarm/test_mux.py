@@ -34,7 +34,7 @@ from potrio.protocol.messages.market import SubscribeSymbol, Tick
 from potrio.protocol.ssid import Ssid, parse_ssid
 from potrio.seam import REAL, Seam
 
-WAIT_S = 20
+WAIT_S = 60
 ASSET = "EURUSD_otc"
 
 
@@ -118,7 +118,7 @@ async def test_an_idle_client_is_lean() -> None:
 
 async def test_heartbeats_are_answered_and_ps_is_sent() -> None:
     owner = Recorder()
-    config = VenueConfig(ping_interval_ms=100, ping_timeout_ms=400)
+    config = VenueConfig(ping_interval_ms=100, ping_timeout_ms=30_000)
     async with open_venue(config) as venue, running(venue.url, owner, ps_interval_s=0.1) as swarm:
         client = swarm.start(ssid(1))
         await until(lambda: venue.stats()["pongs_received"] >= 5)
@@ -151,11 +151,12 @@ async def test_orders_are_sent_and_answered() -> None:
 
 async def test_connects_are_paced() -> None:
     owner = Recorder()
+    began = trio.current_time()
     async with open_venue() as venue, running(venue.url, owner, connects_per_second=50) as swarm:
         for uid in range(1, 31):
             swarm.start(ssid(uid))
         await until(lambda: swarm.statistics().ready == 30)
-        assert owner.ready_at[-1] - owner.ready_at[0] >= 0.4
+        assert owner.ready_at[-1] - began >= 0.4
         late = swarm.start(ssid(99))
         await until(lambda: late.phase is MuxPhase.READY)
 
@@ -250,7 +251,7 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
     owner = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"ws://127.0.0.1:{server.getsockname()[1]}/"
-        async with running(url, owner, handshake_timeout_s=0.1) as swarm:
+        async with running(url, owner, handshake_timeout_s=1.0) as swarm:
             swarm.start(ssid(1))
             await until(lambda: owner.errors)
     assert isinstance(owner.errors[0], ConnectTimeout)
@@ -260,7 +261,7 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
 async def test_a_venue_that_falls_silent_is_noticed() -> None:
     owner = Recorder()
     owner.on_ready = lambda client: None
-    config = VenueConfig(ping_interval_ms=100, ping_timeout_ms=100)
+    config = VenueConfig(ping_interval_ms=100, ping_timeout_ms=2_500)
     async with open_venue(config) as venue, running(venue.url, owner, ps_interval_s=0.2) as swarm:
         client = swarm.start(ssid(1))
         await until(lambda: client.phase is MuxPhase.READY)
@@ -323,7 +324,7 @@ async def test_tls_that_does_not_answer_is_given_up() -> None:
     owner = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"wss://127.0.0.1:{server.getsockname()[1]}/"
-        async with running(url, owner, handshake_timeout_s=0.1) as swarm:
+        async with running(url, owner, handshake_timeout_s=1.0) as swarm:
             swarm.start(ssid(1))
             await until(lambda: owner.errors)
     assert isinstance(owner.errors[0], ConnectTimeout)
