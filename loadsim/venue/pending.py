@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -127,6 +128,7 @@ def read_time(text: str) -> int | None:
     return int(moment.replace(tzinfo=UTC).timestamp())
 
 
+@lru_cache(8_192)
 def show_time(stamp: int) -> str:
     """Return a venue stamp as the wire writes times of day."""
     return datetime.fromtimestamp(stamp, UTC).strftime(TIME_FORMAT)
