@@ -119,6 +119,7 @@ class _Driver:
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
         self.ssl_context = settings.ssl_context or (default_ssl_context() if tls else None)
         self.wire: Wire | None = None  # the present attempt, or the last one
+        self.wished: Wire | None = None  # the last one that the program itself wanted ended
         self.leaving = False
         self.turned = trio.Event()  # paused, or not any more
 
@@ -126,7 +127,7 @@ class _Driver:
         """A former incarnation crashed, and its socket went with it: say so before anything else."""
         if self.link.epoch:
             now = self.seam.now()
-            self.link.reconnects += 1
+            self.link.reconnects += not self.link.paused
             self.link.move(LinkPhase.RECONNECTING, now)
             await self.report(LinkLost(self.link.epoch, "the connection actor was restarted", now))
 
@@ -160,8 +161,9 @@ class _Driver:
                         self.link.move(phase, self.seam.now())
             case TooMany(lane=refused):
                 self.outbox.too_many(refused)
-            case Resync(reason=reason, epoch=epoch):
+            case Resync(reason=reason, epoch=epoch, wished=wished):
                 if (wire := self.present(epoch)) is not None:
+                    self.wished = wire if wished else self.wished
                     wire.drop(ConnectionBroken(reason))
             case Pause() | Unpause():
                 self.turn(isinstance(message, Pause))
@@ -180,6 +182,7 @@ class _Driver:
         turned, self.turned = self.turned, trio.Event()
         turned.set()
         if paused and self.wire is not None and self.wire.loss is None:
+            self.wished = self.wire
             self.wire.leave(ConnectionBroken(PAUSED))
 
     async def report(self, message: LinkUp | LinkLost | Batch) -> None:
@@ -227,6 +230,8 @@ class _Driver:
                     return self.give_up(error, actor)
                 deadline = self.seam.now() + self.settings.connect_deadline
                 continue
+            if self.wire is self.wished:
+                continue  # nothing failed
             if ready_for >= RECONNECT_STABLE:
                 failures = 0
             else:
@@ -252,7 +257,7 @@ class _Driver:
             budget = min(budget, max(0.0, deadline - self.seam.now()))
         self.wire = Wire(settings, region, link, self.outbox, self.report, self.ssl_context)
         lost = await self.wire.run(budget)
-        if self.wire.ready_at is not None:
+        if self.wire.ready_at is not None and self.wire is not self.wished:
             link.reconnects += 1
         return lost
 

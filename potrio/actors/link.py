@@ -90,10 +90,14 @@ class CheckDeadline(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resync(msgspec.Struct, frozen=True, gc=False):
-    """Drop the link and connect again: the only way to be told everything anew. ``epoch`` as in `Transmit`."""
+    """Drop the link and connect again: the only way to be told everything anew. ``epoch`` as in `Transmit`.
+
+    ``wished``: the program wants it so; nothing is wrong with the link or its address.
+    """
 
     reason: str
     epoch: int | None = None
+    wished: bool = False
 
 
 class StreamsStale(msgspec.Struct, frozen=True, gc=False):
@@ -204,7 +208,7 @@ class LinkState:
         self.epoch = 0
         self.url = ""
         self.since = 0.0
-        self.reconnects = 0
+        self.reconnects = 0  # links that were lost; those that the program ended itself are not counted
         self.ups = 0  # connections that became ready
         self.paused = False
         self.transitions: Counter[tuple[LinkPhase, LinkPhase]] = Counter()

@@ -89,7 +89,7 @@ class LinkCalls(ClientCore):
         """
         self._check_open()
         link, epoch = self._shared.link, self.epoch
-        self.supervisor.ref(CONNECTION).tell(Resync("a reconnect was asked for", epoch))
+        self.supervisor.ref(CONNECTION).tell(Resync("a reconnect was asked for", epoch, wished=True))
         while link.ready and link.epoch == epoch:
             await link.wait_change()
         await self.wait_ready()

@@ -24,6 +24,7 @@ from potrio import (
     OrderDenied,
     open_client,
 )
+from potrio.actors.link import Pause, Unpause
 from potrio.actors.phases import TRANSITIONS
 from potrio.limits import PS_INTERVAL
 from potrio.testing.network import MemoryNetwork
@@ -147,6 +148,24 @@ async def test_reconnect_gives_another_link(autojump_clock, connect, venue):
         await client.reconnect()
         assert client.epoch == epoch + 1
         assert venue.stats()["connections"]["now"] == 1
+
+
+async def test_what_the_program_ends_itself_is_no_failure_of_the_address(autojump_clock, connect, venue):
+    async with connect() as client:
+        began = trio.current_time()
+        for _ in range(5):
+            await client.reconnect()
+            await client.pause()
+            await client.resume()
+            epoch = client.epoch
+            for message in (Pause(), Unpause()):  # there and back before anything has happened
+                client.supervisor.ref("link/connection").tell(message)
+            await until(lambda epoch=epoch: client.epoch > epoch and client.phase is LinkPhase.READY)
+        assert trio.current_time() - began < 3, "without a pause for a failure"
+        (record,) = client.region_health().values()
+        assert (record.failures, client.statistics().reconnects) == (0, 0)
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.statistics().reconnects == 1)
 
 
 # --- silent streams --------------------------------------------------------------------------------------------------
