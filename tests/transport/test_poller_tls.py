@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import gc
 import os
 import select
@@ -9,8 +11,9 @@ import socket
 import ssl
 import struct
 import subprocess
+import termios
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import trio
@@ -508,13 +511,21 @@ async def _speak_over_new_keys(scene: Scene, server: subprocess.Popen[bytes], po
     await until(lambda: heard(b"before"))
     for number in range(5):
         os.write(server.stdin.fileno(), key)
-        await trio.sleep(0.01)
+        await until(lambda: unread(server.stdin) == 0)  # a letter is heard only where it is alone
         line.send(b"after %d\n" % number)
         os.write(server.stdin.fileno(), b"reply %d\n" % number)
         await until(lambda number=number: heard(b"after %d" % number))
         await until(lambda number=number: b"reply %d" % number in told.data)
     assert "closed" not in told.said
     line.close()
+
+
+def unread(pipe: IO[bytes] | None) -> int:
+    """Bytes that the other end of a pipe has not read yet."""
+    assert pipe is not None
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    return count[0]
 
 
 def test_the_memory_of_a_client_is_what_is_documented() -> None:
