@@ -32,7 +32,7 @@ GAPS_MAX: Final = 64
 class Feed:
     """One asset's ticks."""
 
-    __slots__ = ("asset", "bridging", "last", "lost", "recalled", "streams")
+    __slots__ = ("asset", "bridges", "bridging", "last", "lost", "recalled", "streams")
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
@@ -41,6 +41,12 @@ class Feed:
         self.lost = False  # the connection has gone since
         self.recalled: float | None = None  # the newest tick of a bridge: the stream may bring it once more
         self.bridging: list[Tick] | None = None  # live ticks held back until the missing ones are known
+        self.bridges = 0  # how often it has been bridged, the present time included
+
+    def bridge(self) -> None:
+        """Hold live ticks back from here on."""
+        self.bridging = []
+        self.bridges += 1
 
     def deliver(self, items: Iterable[Tick | Gap]) -> None:
         for item in items:
@@ -192,7 +198,7 @@ class Feeds:
         self.gaps.clear()
         for feed in self._feeds.values():
             if feed.lost and feed.last is not None:
-                feed.bridging = []
+                feed.bridge()
             feed.lost = False
         return list(self._feeds)
 
@@ -200,7 +206,7 @@ class Feeds:
         """The asset is asked for again on the same link: bridge what may have been missed meanwhile."""
         feed = self._feeds.get(asset)
         if feed is not None and feed.last is not None and feed.bridging is None:
-            feed.bridging = []
+            feed.bridge()
 
     def last(self, asset: str) -> float | None:
         """The stamp of the newest tick delivered (UTC seconds)."""
@@ -216,6 +222,11 @@ class Feeds:
         """The gaps told since the link is back; each is given out once."""
         gaps, self.gaps = self.gaps, []
         return gaps
+
+    def bridge_number(self, asset: str) -> int:
+        """Which bridge of this asset it is that is waited for, so that no other is given up in its place."""
+        feed = self._feeds.get(asset)
+        return 0 if feed is None else feed.bridges
 
     def bridging(self, asset: str) -> bool:
         """Is this asset waiting for its missing ticks?"""

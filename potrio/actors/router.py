@@ -82,6 +82,7 @@ class BridgeOverdue(msgspec.Struct, frozen=True, gc=False):
 
     asset: str
     epoch: int
+    number: int = 0
 
 
 class RouterCounters(msgspec.Struct):
@@ -159,7 +160,9 @@ class Routes:
         """A new incarnation: go on with what was in hand, and set the timers that died with the old one."""
         for asset in self.feeds.assets:
             if self.feeds.bridging(asset):
-                self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch))
+                self.ctx.after(
+                    BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch, self.feeds.bridge_number(asset))
+                )
         in_hand = self.state.in_hand
         if isinstance(in_hand, LinkUp | LinkLost):  # once more, and only once: it may be what we crashed of
             self.state.in_hand = None
@@ -180,8 +183,8 @@ class Routes:
                 self.subscribe(stream, assets, call)
             case Unsubscribe(stream=stream):
                 self.unsubscribe(stream)
-            case BridgeOverdue(asset=asset, epoch=epoch):
-                if epoch == self.link.epoch:
+            case BridgeOverdue(asset=asset, epoch=epoch, number=number):
+                if epoch == self.link.epoch and number == self.feeds.bridge_number(asset):
                     self.feeds.bridge(asset, ())
             case LookAtStreams():
                 self.guard.look()
@@ -392,4 +395,6 @@ class Routes:
         """Ask for an asset's ticks; where its feed is being bridged, the answer has a certain time."""
         self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
         if self.feeds.bridging(asset):
-            self.ctx.after(BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch))
+            self.ctx.after(
+                BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch, self.feeds.bridge_number(asset))
+            )

@@ -213,6 +213,26 @@ async def test_a_bridge_that_does_not_come_is_a_gap_also_after_a_crash(autojump_
         assert (gap.reason, gap.asset, gap.until) == ("reconnect", ASSET, tick.timestamp)
 
 
+async def test_a_bridge_has_all_its_time_whatever_came_of_the_one_before_on_the_same_link(
+    autojump_clock, desk
+):
+    stream = await desk.read(ASSET)
+    await desk.tick(1)
+    await desk.lost()
+    await desk.up()
+    at = EPOCH + ZONE
+    first = f'{{"asset":"{ASSET}","period":60,"history":[[{at + 1},1.1],[{at + 2},1.1]],"candles":[]}}'
+    await desk.events(("updateHistoryNew", first))
+    assert seconds(await stream.receive_batch()) == [1, 2]
+    await trio.sleep(BRIDGE_TIMEOUT - 1)
+    desk.state.feeds.restart(ASSET)  # it fell silent, and is asked for again
+    await desk.tick(5)
+    await trio.sleep(2)
+    second = f'{{"asset":"{ASSET}","period":60,"history":[[{at + 2},1.1],[{at + 3},1.1]],"candles":[]}}'
+    await desk.events(("updateHistoryNew", second))
+    assert seconds(await stream.receive_batch()) == [3, 5], "and no gap"
+
+
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
