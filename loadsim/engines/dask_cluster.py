@@ -26,7 +26,8 @@ __all__ = ["SETTINGS", "Cluster", "Tls", "attempt", "check_address", "in_thread"
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 30.0
+LOG = logging.getLogger("loadsim.dask")
 
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # a shard whose worker died is lost, not run again
@@ -169,10 +170,14 @@ class Opening:
         with self._busy:
             client, local = self._cluster.client, self._cluster.local
             self._cluster.client = self._cluster.local = None
-            if client is not None:
-                client.close(timeout=CLOSE_TIMEOUT_S / 4)
-            if local is not None:
-                local.close(timeout=CLOSE_TIMEOUT_S / 2)
+            for each, timeout in ((client, CLOSE_TIMEOUT_S / 4), (local, CLOSE_TIMEOUT_S / 2)):
+                if each is not None:
+                    try:
+                        each.close(timeout=timeout)
+                    except (
+                        TimeoutError
+                    ):  # it goes on by itself, a worker that is just being started ends with us
+                        LOG.warning("%s is slow to close, and is left to itself", type(each).__name__)
 
 
 def security(distributed: Any, tls: Tls | None) -> Any:

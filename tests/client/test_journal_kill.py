@@ -99,7 +99,7 @@ async def kill_at_every_step(program: Program) -> None:
     whole: dict = {}
     for _ in range(TRIES):  # unharmed: how many steps there are
         whole = await program.run(1, orders=3)
-        if "steps" in whole:
+        if whole.get("steps", 0) >= STEPS:  # less where a stalled machine made an order too old to be sent
             break
     assert whole["steps"] >= STEPS, whole
     for last in range(1, STEPS + 1):

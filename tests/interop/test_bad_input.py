@@ -43,7 +43,7 @@ def run(module: str, *arguments: str, **environment: str) -> subprocess.Complete
     """Run a module in a process of its own, to its end."""
     command = [sys.executable, "-m", module, *arguments]
     everything = {**os.environ, **environment}
-    return subprocess.run(command, env=everything, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=everything, capture_output=True, text=True, timeout=60, check=False)
 
 
 def check_one_line(done: subprocess.CompletedProcess[str], *words: str, code: int) -> None:
@@ -77,7 +77,7 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.mark.parametrize(

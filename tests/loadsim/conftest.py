@@ -89,7 +89,7 @@ class Browser:
         """Run a function's body in the page; returns what it returns."""
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
 
-    def until(self, script: str, within_s: float = 20.0) -> Any:
+    def until(self, script: str, within_s: float = 60.0) -> Any:
         """Wait until an expression is true in the page; returns it."""
         end = time.monotonic() + within_s
         while not (found := self.run(f"return {script};")):
@@ -115,7 +115,7 @@ class Browser:
                 self._call("DELETE", "")
         finally:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
             assert self._process.stdout is not None
             self._process.stdout.close()
 

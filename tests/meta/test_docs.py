@@ -81,7 +81,7 @@ def stop(process: subprocess.Popen[str]) -> str:
     """Stop a server by Ctrl-C; return what else it printed."""
     process.send_signal(signal.SIGINT)
     try:
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors

@@ -1,4 +1,7 @@
-"""A shard whose plan's name says what it does; run as a process by the tests of engines."""
+"""A shard whose plan's name says what it does; run as a process by the tests of engines.
+
+``ahead=FILE`` among its arguments: its wall clock is ahead by the seconds that are written there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import trio
 
@@ -13,6 +17,7 @@ from loadsim.engines.child import host_shard
 from loadsim.metrics.recorder import Recorder
 from loadsim.swarm.spec import Link, ShardSpec
 from potrio.errors import ConfigError
+from potrio.seam import Seam
 
 
 async def run_shard(spec: ShardSpec, link: Link) -> None:
@@ -55,9 +60,17 @@ async def run_shard(spec: ShardSpec, link: Link) -> None:
             raise AssertionError(other)
 
 
+class Ahead(Seam):
+    """A wall clock that the test sets."""
+
+    def wall(self) -> float:
+        files = [Path(word.removeprefix("ahead=")) for word in sys.argv if word.startswith("ahead=")]
+        return super().wall() + sum(float(file.read_text()) for file in files)
+
+
 async def main() -> int:
     source, sink = (trio.lowlevel.FdStream(os.dup(number)) for number in (0, 1))
-    outcome = await host_shard(run_shard, source, sink)
+    outcome = await host_shard(run_shard, source, sink, seam=Ahead())
     return 0 if outcome.state == "done" else 1
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from loadsim.engines.base import EngineError
-from loadsim.engines.dask_cluster import SETTINGS, Tls, attempt, check_address, open_cluster
+from loadsim.engines.dask_cluster import SETTINGS, Opening, Tls, attempt, check_address, open_cluster
 from potrio.errors import ConfigError
 
 FILES = Tls("ca.pem", "cert.pem", "key.pem")
@@ -86,6 +86,26 @@ async def test_an_attempt_returns_what_went_wrong_and_does_not_wait_for_ever():
         assert isinstance(await attempt(never.wait, 60, within_s=0.05), TimeoutError)
     finally:
         never.set()
+
+
+class Slow:
+    """What does not close in time, as a cluster on a slow machine that is just starting a worker anew."""
+
+    closes = 0
+
+    def close(self, timeout: float) -> None:
+        self.closes += 1
+        raise TimeoutError(f"timed out after {timeout} s.")
+
+
+def test_what_does_not_close_in_time_is_left_to_itself(caplog):
+    opening, client, local = Opening(None, 1, None), Slow(), Slow()
+    opening._cluster.client, opening._cluster.local = client, local
+    opening.close()
+    opening.close()
+
+    assert (client.closes, local.closes) == (1, 1)
+    assert caplog.text.count("Slow is slow to close, and is left to itself") == 2
 
 
 def test_the_settings_are_names_that_dask_has():
