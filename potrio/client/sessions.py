@@ -15,12 +15,12 @@ from typing import Any, Never
 import msgspec
 import trio
 
-from potrio.actor_errors import ActorDead, ChildNotFound, ChildStartFailed
+from potrio.actor_errors import ActorDead, ChildNotFound
 from potrio.actors.account import AccountState
 from potrio.actors.connection import GIVEN_UP, ConnectionMessage, connection, lane
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, PINGER, ROUTER
-from potrio.actors.link import LinkCounters, LinkState
+from potrio.actors.link import LinkCounters, LinkState, Pause, Unpause
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.monitor import Statistics
 from potrio.actors.phases import LinkPhase
@@ -91,7 +91,9 @@ class SessionPool:
         self._first = first
         self._account = account
         self.sessions_max = sessions_max
-        self._lock = trio.Lock()
+        self._lock = trio.Lock()  # held while places are given out: as long as routers need to answer
+        self._opening = trio.Lock()  # the turn of those that wait for a session to be opened
+        self._paused = False
         self._number = 1
         self.sessions: list[SessionState] = []
         self.past = LinkCounters()  # of sessions that have ended
@@ -108,26 +110,51 @@ class SessionPool:
 
     def tell_all(self, running: Supervisor, message: ConnectionMessage) -> None:
         """Tell the connections of all additional sessions."""
+        if isinstance(message, Pause | Unpause):
+            self._paused = isinstance(message, Pause)
         for session in self.alive():
-            tell(running, session, CONNECTION.name, message)
+            if not tell(running, session, CONNECTION.name, message):
+                session.link.paused = self._paused  # it is just being started, and will look
 
     async def subscribe(self, running: Supervisor, stream: TickStream, assets: Sequence[str]) -> None:
         """Let a stream read these assets, each from where there is room. Waits for sessions that have to be opened.
 
-        Cancelling, and every error, may leave the stream a reader of some: the caller closes it.
+        Who needs none does not wait for those who do; they have them one after another. Cancelling, and every error,
+        may leave the stream a reader of some: the caller closes it. A session that is being opened is not harmed by it.
 
         Raises:
             RequestError: more assets than all sessions together may stream, or another session cannot be had.
             MailboxFull: a router has too much to do now; nothing is lost by trying again.
         """
-        async with self._lock:
-            for place, share in (await self.placed(running, assets)).items():
-                await ref(running, place, ROUTER.name).ask(Subscribe(stream, tuple(share)))
+        if await self._take_places(running, stream, assets):
+            return
+        async with self._opening:
+            while not await self._take_places(running, stream, assets):
+                await self._up(self._coming(running, assets))
 
-    async def placed(
-        self, running: Supervisor, assets: Sequence[str]
-    ) -> dict[SessionState | None, list[str]]:
-        """Which session (None: the first) is to stream which assets; opens those that are missing."""
+    async def _take_places(self, running: Supervisor, stream: TickStream, assets: Sequence[str]) -> bool:
+        """Subscribe, if all sessions that are needed are up."""
+        async with self._lock:
+            shares, wanted = self._shares(assets)
+            if wanted or any(place is not None and not place.link.ups for place in shares):
+                return False
+            for place, share in shares.items():
+                await ref(running, place, ROUTER.name).ask(Subscribe(stream, tuple(share)))
+            return True
+
+    def _coming(self, running: Supervisor, assets: Sequence[str]) -> SessionState | None:
+        """A session that is needed and not up yet; begun here where one is missing."""
+        shares, wanted = self._shares(assets)
+        if wanted:
+            return self._begin(running)
+        return next((place for place in shares if place is not None and not place.link.ups), None)
+
+    def _shares(self, assets: Sequence[str]) -> tuple[dict[SessionState | None, list[str]], list[str]]:
+        """Which session (None: the first) is to stream which assets, and for which there is no room in those there are.
+
+        Raises:
+            RequestError: there would be too many sessions.
+        """
         wanted = list(dict.fromkeys(assets))
         shares: dict[SessionState | None, list[str]] = {}
         for place in (None, *self.alive()):  # where they are read already, then where there is room
@@ -144,11 +171,7 @@ class SessionPool:
                 f"the venue streams {self._first.feeds.limit} assets per connection, and {', '.join(wanted)} would "
                 f"need more than {self.sessions_max} of them: close a stream first, or raise sessions_max"
             )
-        while wanted:
-            session = await self.open(running)
-            shares[session] = wanted[: self.room(session)]
-            wanted = wanted[self.room(session) :]
-        return {place: share for place, share in shares.items() if share}
+        return {place: share for place, share in shares.items() if share}, wanted
 
     def room(self, place: SessionState | None) -> int:
         """How many more assets fit."""
@@ -166,30 +189,29 @@ class SessionPool:
                 return session.link, session.router.feeds
         return self._link, self._first.feeds
 
-    async def open(self, running: Supervisor) -> SessionState:
-        """Open one more session and wait until it is up.
+    def _begin(self, running: Supervisor) -> SessionState:
+        """Begin to open one more session: nobody's own, so that whoever is cancelled does not take it along."""
+        self._number += 1
+        session = SessionState(self._number, self._first.watch.stale_after)
+        session.link.paused = self._paused
+        running.supervisor(SESSIONS).start_child_soon(session_tree(self._settings, session, self._account))
+        self.sessions.append(session)
+        return session
+
+    async def _up(self, session: SessionState | None) -> None:
+        """Wait until a session is up; one that is not waited for any more ends itself when it is idle.
 
         Raises:
             RequestError: it could not be; ``__cause__`` says why.
         """
-        self._number += 1
-        session = SessionState(self._number, self._first.watch.stale_after)
-        session.link.paused = self._link.paused
-        self.sessions.append(session)
-        spec = session_tree(self._settings, session, self._account)
-        sessions = running.supervisor(SESSIONS)
+        if session is None:
+            return  # it came up just now
         try:
-            try:
-                await sessions.start_child(spec)
-            except BaseException:
-                session.ended = True
-                raise
-            await session.link.wait_ready()  # one that is not waited for any more ends itself when it is idle
-        except (PotrioError, ChildStartFailed) as error:
+            await session.link.wait_ready()
+        except PotrioError as error:
             session.ended = True
             cause = session.link.fatal or error
             raise RequestError(f"the venue gives no further session: {cause}") from cause
-        return session
 
     def observe(self, event: Event) -> None:
         """Follow the tree: a session whose supervisor gave up is over, and its readers must not wait for ever."""
@@ -264,9 +286,10 @@ def ref(running: Supervisor, place: SessionState | None, name: str) -> Ref[Any]:
     return running.ref(ROUTER if place is None else f"{SESSIONS}/link-{place.number}/{name}")
 
 
-def tell(running: Supervisor, session: SessionState, name: str, message: object) -> None:
-    """Tell an actor of an additional session; one that has ended needs to know no more."""
+def tell(running: Supervisor, session: SessionState, name: str, message: object) -> bool:
+    """Tell an actor of an additional session; False where it is not there: ended, or just being started."""
     try:
         ref(running, session, name).tell(message)
     except (ChildNotFound, ActorDead):
-        pass
+        return False
+    return True

@@ -151,6 +151,65 @@ async def test_a_session_that_cannot_be_had_fails_the_stream_and_nothing_else(
             await all_of(other, many[4:5])
 
 
+async def test_who_needs_no_session_does_not_wait_for_one_that_is_being_opened(
+    autojump_clock, connect, venue, network, many
+):
+    door, connect_tcp = trio.Event(), network.connect_tcp
+
+    async def through_the_door(*address):
+        await door.wait()
+        return await connect_tcp(*address)
+
+    network.connect_tcp = through_the_door
+    door.set()
+    async with connect(sessions_max=3) as client, client.ticks(*many[:3]) as stream:
+        await all_of(stream, many[:3])
+        door = trio.Event()
+        scopes, told = [trio.CancelScope() for _ in range(3)], []
+
+        async def more(number: int, assets: list[str]) -> None:
+            with scopes[number]:
+                told.append((number, await client.ticks(*assets)))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(more, number, many[4 + 2 * number : 8 + 2 * number])
+            await trio.sleep(1)
+            assert told == []
+            with trio.fail_after(0.5):
+                other = await client.ticks(many[0], many[3])
+            await all_of(other, (many[0], many[3]))
+            scopes[0].cancel()
+            await trio.sleep(1)
+            scopes[2].cancel()
+            door.set()
+        ((number, last),) = told
+        assert number == 1, "who was cancelled has harmed nobody"
+        await all_of(last, many[6:10])
+        assert wire_now(venue) == 2
+
+
+@pytest.mark.parametrize("passes", range(8))
+async def test_a_pause_in_the_same_pass_as_a_session_is_begun_is_for_that_session_too(
+    autojump_clock, connect, venue, many, passes
+):
+    async def read(client) -> None:
+        async with client.ticks(*many[:5]) as stream:
+            async for _ in stream:
+                pass
+
+    async with connect(sessions_max=2) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(read, client)
+        for _ in range(passes):
+            await trio.lowlevel.checkpoint()
+        await client.pause()
+        await trio.sleep(60)
+        assert wire_now(venue) == 0
+        await client.resume()
+        await until(lambda: wire_now(venue) == 2, 5)
+        nursery.cancel_scope.cancel()
+
+
 async def test_pause_and_resume_are_for_all_sessions(autojump_clock, connect, venue, many):
     async with connect(sessions_max=2) as client, client.ticks(*many[:8]) as stream:
         await all_of(stream, many[:8])
