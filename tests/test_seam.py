@@ -22,7 +22,8 @@ from potrio.seam import REAL, FileLocked, Seam, tune
 
 
 async def test_now_is_trios_clock() -> None:
-    assert REAL.now() == pytest.approx(trio.current_time(), abs=0.1)
+    before = trio.current_time()
+    assert before <= REAL.now() <= trio.current_time()
 
 
 async def test_a_wait_ends_with_its_event_or_at_its_deadline(autojump_clock: MockClock) -> None:
@@ -37,7 +38,8 @@ async def test_a_wait_ends_with_its_event_or_at_its_deadline(autojump_clock: Moc
 
 
 def test_wall_is_unix_time() -> None:
-    assert REAL.wall() == pytest.approx(time.time(), abs=1)
+    before = time.time()
+    assert before - 1 <= REAL.wall() <= time.time() + 1
 
 
 def test_generators_differ() -> None:

@@ -77,7 +77,7 @@ class Place:
     @property
     def address(self) -> str:
         """Of the scheduler, once it is there."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 return str(json.loads(self.file.read_text())["address"])
@@ -92,5 +92,5 @@ class Place:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            process.wait(10)
+            process.wait(60)
         self.log.close()
