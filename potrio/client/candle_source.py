@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import trio
 
-from potrio.actor_errors import ActorError
+from potrio.actor_errors import ActorError, SupervisorError
 from potrio.client.pages import load_candles
 from potrio.client.tick_pages import TickRange, load_ticks
 from potrio.client.tree import Shared
@@ -102,9 +103,12 @@ class CandleSource:
 
     async def _load(self, period_s: int, count: int, end: int) -> list[Candle]:
         moment = datetime.fromtimestamp(end, UTC)
-        return list(
-            await load_candles(self.supervisor, self.shared, self.seam, self.asset, period_s, count, moment)
-        )
+        async with self._told_why():
+            return list(
+                await load_candles(
+                    self.supervisor, self.shared, self.seam, self.asset, period_s, count, moment
+                )
+            )
 
     async def parts_of_bucket(self, period_s: int, start: int) -> tuple[list[Candle], int, int]:
         """Load the older part of the bucket that starts at ``start``, as shorter candles, where it is long.
@@ -118,15 +122,16 @@ class CandleSource:
         since = max(start, bucket_start(self.now() - LAG_MAX_S, part_s, self.zone_s))
         if since == start:
             return [], part_s, start
-        found = await load_candles(
-            self.supervisor,
-            self.shared,
-            self.seam,
-            self.asset,
-            part_s,
-            start=datetime.fromtimestamp(start, UTC),
-            end=datetime.fromtimestamp(since, UTC),
-        )
+        async with self._told_why():
+            found = await load_candles(
+                self.supervisor,
+                self.shared,
+                self.seam,
+                self.asset,
+                part_s,
+                start=datetime.fromtimestamp(start, UTC),
+                end=datetime.fromtimestamp(since, UTC),
+            )
         return list(found), part_s, since
 
     async def ticks(self, since: float, reaching: float) -> TickRange | None:
@@ -149,6 +154,20 @@ class CandleSource:
                 await trio.sleep(pause)
         return None
 
+    @asynccontextmanager
+    async def _told_why(self) -> AsyncGenerator[None, None]:
+        """Who waits for a page when its actor ends learns what that means: the client has ended, or try again."""
+        try:
+            yield
+        except (ActorError, SupervisorError) as error:
+            await self._come_back()
+            raise NotConnected("the page was given up while its actor was restarted") from error
+
+    async def _come_back(self) -> None:
+        """Wait a moment, and until the link is up; raises what ended the client, ClientClosed where it was closed."""
+        await trio.sleep(PAUSES_S[0])
+        await self.shared.link.wait_ready()
+
     async def _answer(self, ask: Callable[[], Awaitable[R]]) -> R | None:
         """The answer to a question that may be repeated; None where there was none in time."""
         while True:
@@ -156,6 +175,8 @@ class CandleSource:
                 return await ask()
             except NotConnected:
                 await self.shared.link.wait_ready()
+            except SupervisorError:
+                await self._come_back()
             except (RequestError, ActorError):
                 return None
             except ConfigError:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import trio
+
 from potrio.actors.stream import Policy
 from potrio.client.candle_source import CandleSource, check_history
 from potrio.client.candle_stream import CandleStream
 from potrio.client.market import MarketCalls
 from potrio.client.opening import Opening
-from potrio.errors import ConfigError
+from potrio.errors import ClientClosed, ConfigError
 from potrio.limits import STREAM_CAPACITY
 from potrio.protocol.candle_builder import BucketRule, CandleBuilder, ClockBuckets, TickChunks, TickWindows
 from potrio.protocol.timeframes import PERIOD_MAX_S, parse_period
@@ -64,6 +66,8 @@ class CandleStreamCalls(MarketCalls):
             stream = await self._candle_stream(asset, policy, capacity, period_s)
             try:
                 await stream.begin(history)
+            except trio.EndOfChannel:
+                raise ClientClosed("the client was closed while the candles before were loaded") from None
             except BaseException:
                 stream.close()
                 raise

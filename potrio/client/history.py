@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 
-from potrio.actor_errors import ActorError
+from potrio.actor_errors import ActorError, SupervisorError
 from potrio.client.candle_list import CandleList
 from potrio.client.catalogue import CatalogueCalls
 from potrio.client.pages import load_candles
@@ -109,6 +109,6 @@ class HistoryCalls(CatalogueCalls):
         """Who waits for a page when its actor ends learns what that means here: the client is closed, or try again."""
         try:
             yield
-        except ActorError as error:
+        except (ActorError, SupervisorError) as error:
             self._check_open()
             raise NotConnected("the page was given up while its actor was restarted") from error

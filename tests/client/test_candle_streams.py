@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 import trio
 
-from potrio import Candle, ConfigError, Forming
+from loadsim.venue import Fault, FaultKind
+from potrio import Candle, Client, ClientClosed, ConfigError, Forming, PotrioError
 from potrio.actors.router import BridgeOverdue
 
 from .conftest import ASSET, OTHER, check_candles, read_closed, ticks_at, until
@@ -154,3 +155,35 @@ async def test_one_reader_at_a_time(autojump_clock, connect):
                 await stream.receive()
             break
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 8.0, 12.0])
+@pytest.mark.parametrize("moment", ["beginning", "mending", "history"])
+async def test_a_reader_in_the_middle_of_a_back_fill_is_told_that_the_client_is_closed(
+    autojump_clock, connect, venue, moment, seconds
+):
+    ended: list[BaseException] = []
+    lose_pages = Fault(kind=FaultKind.LOSE_REQUEST, event="loadHistoryPeriod", count=1000)
+
+    async def read(client: Client) -> None:
+        try:
+            if moment == "history":
+                await client.candles(ASSET, "1m", count=2000)
+            stream = await client.live_candles(ASSET, 60, history=3)
+            async for _ in stream:
+                pass
+        except (PotrioError, trio.EndOfChannel) as error:
+            ended.append(error)
+
+    with trio.fail_after(100):
+        async with trio.open_nursery() as nursery, connect() as client:
+            nursery.start_soon(read, client)
+            if moment == "mending":
+                await trio.sleep(20)
+                venue.exchange.plan.add((Fault(kind=FaultKind.LOSE, event="updateHistoryNew", count=100),))
+            venue.exchange.plan.add((lose_pages,))
+            if moment == "mending":
+                await client.reconnect()
+                await trio.sleep(10)
+            await trio.sleep(seconds)
+    assert [type(error) for error in ended] == [ClientClosed]
