@@ -200,12 +200,24 @@ class _Budget:
         """Seconds until ``gate`` may send ``count`` messages, those before it having sent theirs."""
         queue = self.waiting[lane]
         before = list(queue).index(gate) if gate in queue else len(queue)
-        above = sum(len(self.waiting[higher]) for higher in range(lane))
+        above = sum(self.able(higher, now) for higher in range(lane))
         return max(
             self.buckets[lane].wait(now, count + before),
             self.total.wait(now, count + before + above + self.kept[lane]),
             self.blocked_until[lane] - now,
         )
+
+    def able(self, lane: int, now: float) -> int:
+        """How many of those that wait in this lane wait for no more than the messages of all lanes.
+
+        Those that their own lane holds up leave theirs to others: kept for them, it would be lost where the bucket of
+        all is small, and nothing of the lanes below would leave as long as they wait.
+        """
+        waiting = len(self.waiting[lane])
+        if not waiting or self.blocked_until[lane] > now:
+            return 0
+        there = self.buckets[lane].tokens(now) + RATE_WAIT_MIN
+        return waiting if there >= waiting else int(there)
 
     def refused(self, lane: Lane, now: float) -> None:
         """Leave the venue alone for a while, twice as long each time; what was under way then counts once."""

@@ -88,6 +88,29 @@ def test_who_waits_in_a_higher_lane_has_its_token_kept():
     assert history.ask(Lane.REQUESTS, 2.0) == 0.0
 
 
+@pytest.mark.parametrize("burst", [1, 2, 3])
+@pytest.mark.parametrize("held_up", ["by the venue", "by its own rate"])
+def test_a_lane_that_is_held_up_for_its_own_reasons_starves_none_below(burst, held_up):
+    shared = limits(messages=Rate(10.0, burst), orders=Rate(0.01, 1))
+    traders = [shared.gate("a", "v", 0.0) for _ in range(3)]
+    history = shared.gate("a", "v", 0.0)
+    assert traders[0].ask(Lane.ORDERS, 0.0) == 0.0
+    if held_up == "by the venue":
+        shared = limits(messages=Rate(10.0, burst))
+        traders = [shared.gate("a", "v", 0.0) for _ in range(3)]
+        history = shared.gate("a", "v", 0.0)
+        for _ in range(9):
+            traders[0].refused(Lane.ORDERS, 0.0)
+    for trader in traders:
+        assert trader.ask(Lane.ORDERS, 0.0) > 0.9
+    now, sent = 0.5, 0
+    while now < 0.9:
+        sent += history.ask(Lane.REQUESTS, now) == 0.0
+        now += 0.1
+    assert sent >= 4
+    assert traders[0].ask(Lane.ORDERS, 200.0) == 0.0
+
+
 def test_a_lane_is_first_come_first_served_over_all_sessions():
     shared = limits(requests=Rate(1.0, 1))
     gates = [shared.gate("a", "v", 0.0) for _ in range(3)]
