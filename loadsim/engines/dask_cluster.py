@@ -174,9 +174,8 @@ class Opening:
                 if each is not None:
                     try:
                         each.close(timeout=timeout)
-                    except (
-                        TimeoutError
-                    ):  # it goes on by itself, a worker that is just being started ends with us
+                    except TimeoutError:
+                        # It goes on by itself, and a worker that is just being started ends with this process.
                         LOG.warning("%s is slow to close, and is left to itself", type(each).__name__)
 
 

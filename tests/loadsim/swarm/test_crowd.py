@@ -41,14 +41,12 @@ async def test_drops_by_the_venue_and_on_the_link(play_real, real_venue) -> None
         real_venue.exchange.hurt_at_once([Fault(kind=FaultKind.DROP, count=10)])
 
     faults = (
-        '[[fault]]\nat = "600ms"\nkind = "drop"\nscope = "link"\nshare = 0.5\n'
-        '[[fault]]\nat = "2s"\nkind = "half_open"\nscope = "link"\nfor = "3s"\n'
+        '[[fault]]\nat = "2s"\nkind = "drop"\nscope = "link"\nshare = 0.5\n'
+        '[[fault]]\nat = "3500ms"\nkind = "half_open"\nscope = "link"\nfor = "3s"\n'
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hurt)
-        merged, stats, link = await play_real(
-            USERS.format(n=30) + WATCH + BALANCE + faults, duration="5500ms"
-        )
+        merged, stats, link = await play_real(USERS.format(n=30) + WATCH + BALANCE + faults, duration="7s")
 
     counters = merged.counters
     assert 10 + 5 <= counters["disconnects"] <= 10 + 25
