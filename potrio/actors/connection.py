@@ -120,6 +120,7 @@ class _Driver:
         self.ssl_context = settings.ssl_context or (default_ssl_context() if tls else None)
         self.wire: Wire | None = None  # the present attempt, or the last one
         self.wished: Wire | None = None  # the last one that the program itself wanted ended
+        self.renewing = False  # no link is tried while the program is asked for a fresh SSID
         self.leaving = False
         self.turned = trio.Event()  # paused, or not any more
 
@@ -181,7 +182,9 @@ class _Driver:
         self.link.paused = paused
         turned, self.turned = self.turned, trio.Event()
         turned.set()
-        if paused and self.wire is not None and self.wire.loss is None:
+        if self.renewing:
+            self.link.move(LinkPhase.DISCONNECTED if paused else LinkPhase.RECONNECTING, self.seam.now())
+        elif paused and self.wire is not None and self.wire.loss is None:
             self.wished = self.wire
             self.wire.leave(ConnectionBroken(PAUSED))
 
@@ -271,12 +274,22 @@ class _Driver:
         if self.settings.fresh is None:
             raise rejection
         assert self.wire is not None
-        await self.settings.fresh.renew(rejection, self.wire.ssid)
+        if self.link.paused:
+            self.rest()
+        self.renewing = True
+        try:
+            await self.settings.fresh.renew(rejection, self.wire.ssid)
+        finally:
+            self.renewing = False
+
+    def rest(self) -> None:
+        """Nothing is tried from here on."""
+        if self.link.phase is not LinkPhase.DISCONNECTED:
+            self.link.move(LinkPhase.DISCONNECTED, self.seam.now())
 
     async def stay_paused(self) -> None:
         """Wait for `Unpause`."""
-        if self.link.phase is not LinkPhase.DISCONNECTED:
-            self.link.move(LinkPhase.DISCONNECTED, self.seam.now())
+        self.rest()
         while self.link.paused:
             await self.turned.wait()
 

@@ -266,6 +266,34 @@ async def test_a_rejected_session_is_replaced_and_the_client_goes_on(autojump_cl
         assert client.statistics().events_sent["auth"] == 3
 
 
+async def test_a_pause_while_the_program_looks_for_a_fresh_session_does_not_wait_for_it(
+    autojump_clock, connect, venue
+):
+    async def fresh(error):
+        await trio.sleep(30)
+        return FRESH
+
+    async with connect(fresh_ssid=fresh) as client:
+        hurt(venue, FaultKind.REJECT_AUTH, count=1)
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.epoch == 2)
+        await trio.sleep(1)
+        for _ in range(2):
+            with trio.fail_after(2):
+                await client.pause()
+            assert client.phase is LinkPhase.DISCONNECTED
+            with trio.move_on_after(1):
+                await client.resume()
+            assert client.phase is LinkPhase.RECONNECTING
+        await client.pause()
+        await trio.sleep(100)
+        assert (client.phase, client.statistics().connections) == (LinkPhase.DISCONNECTED, 2)
+        with trio.fail_after(2):
+            await client.resume()
+        assert client.phase is LinkPhase.READY
+        assert by_the_table(client)
+
+
 async def test_a_fresh_session_that_is_rejected_too_ends_the_client(autojump_clock, connect, venue):
     async def fresh(error):
         return FRESH
