@@ -64,8 +64,7 @@ _FILTER: Final = RedactingFilter("potrio")
 
 def shown(text: str) -> str:
     """A text as it may be seen by others."""
-    for secret in list(_LIVE):
-        text = redact(text, secret)
+    text = redact(text, *_LIVE)
     return _SESSION.sub(r"\1***", _AUTH_FRAME.sub(r"\1***", text))
 
 

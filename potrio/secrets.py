@@ -67,30 +67,36 @@ class Secret:
         return self
 
 
-def redact(text: str, secret: Secret) -> str:
-    """Put ``***`` for each part of the secret in a text: all runs of `RUN_MIN` or more characters that both have.
+def redact(text: str, *secrets: Secret) -> str:
+    """Put ``***`` for each part of the secrets in a text: all runs of `RUN_MIN` or more characters that both have.
 
-    So it is found cut off, escaped (runs between the escapes) and inside other text. Time grows with both lengths.
+    So they are found cut off, escaped (runs between the escapes) and inside other text; several at once, so that where
+    two overlap in the text nothing is left of either. Time grows with all lengths.
     """
-    value = secret.reveal()
-    if not value:
+    windows: dict[int, set[str]] = {}
+    for secret in secrets:
+        value = secret.reveal()
+        size = min(RUN_MIN, len(value))
+        if size:
+            windows.setdefault(size, set()).update(value[i : i + size] for i in range(len(value) - size + 1))
+    if not windows:
         return text
-    size = min(RUN_MIN, len(value))
-    windows = {value[i : i + size] for i in range(len(value) - size + 1)}
+    sizes = sorted(windows, reverse=True)
     shown: list[str] = []
-    end = 0  # of what is the secret's
+    end = 0  # of what is a secret's
     for i, char in enumerate(text):
-        if text[i : i + size] in windows:
+        size = next((size for size in sizes if text[i : i + size] in windows[size]), 0)
+        if size:
             if i >= end:
                 shown.append("***")
-            end = i + size
+            end = max(end, i + size)
         if i >= end:
             shown.append(char)
     return "".join(shown)
 
 
-def redact_error(error: BaseException, secret: Secret) -> None:
-    """Take a secret out of an error, its causes, its contexts and the members of groups, in place.
+def redact_error(error: BaseException, *secrets: Secret) -> None:
+    """Take secrets out of an error, its causes, its contexts and the members of groups, in place.
 
     Their texts are redacted; their tracebacks are dropped, as those lead to frames, and frames to local variables:
     of this side, which held what was being sent, and of whatever read what the peer had to say.
@@ -103,25 +109,25 @@ def redact_error(error: BaseException, secret: Secret) -> None:
             continue
         seen.add(id(one))
         one.__traceback__ = None
-        if (args := _redacted(one.args, secret)) != one.args:
+        if (args := _redacted(one.args, secrets)) != one.args:
             one.args = args
         values = vars(one)  # notes among them
-        values.update({name: _redacted(value, secret) for name, value in values.items()})
+        values.update({name: _redacted(value, secrets) for name, value in values.items()})
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
 
 
-def _redacted(value: Any, secret: Secret) -> Any:
+def _redacted(value: Any, secrets: tuple[Secret, ...]) -> Any:
     """Redact the texts in a plain value; anything else is given back as it is."""
     match value:
         case str():
-            return redact(value, secret)
+            return redact(value, *secrets)
         case bytes() | bytearray():
-            return redact(value.decode("latin-1"), secret).encode("latin-1")
+            return redact(value.decode("latin-1"), *secrets).encode("latin-1")
         case list():
-            return [_redacted(item, secret) for item in value]
+            return [_redacted(item, secrets) for item in value]
         case tuple():
-            return tuple(_redacted(item, secret) for item in value)
+            return tuple(_redacted(item, secrets) for item in value)
         case _:
             return value

@@ -127,6 +127,15 @@ def test_its_parts_are_taken_out_of_a_text(text: str, expected: str) -> None:
     assert redact(text, Secret(CANARY)) == expected
 
 
+def test_nothing_is_left_of_two_secrets_that_overlap_in_a_text() -> None:
+    one, two = Secret("abcdefghijklmnopqrst"), Secret("opqrstuvwxyz0123")
+    for text in ("see abcdefghijklmnopqrstuvwxyz0123!", "see opqrstuvwxyz0123!", "see abcdefghijklmnopqrst!"):
+        assert redact(text, one, two) == redact(text, two, one) == "see ***!"
+    assert redact("kept", one, two) == "kept"
+    assert redact("nothing", Secret("")) == redact("nothing") == "nothing"
+    assert redact("a pin 1234 abcdefghijklmnopqrst1234", one, Secret("1234")) == "a pin *** ******"
+
+
 @pytest.mark.parametrize(("value", "expected"), [("short", "a *** one"), ("", "a short one")])
 def test_a_short_secret_is_found_whole(value: str, expected: str) -> None:
     assert redact("a short one", Secret(value)) == expected

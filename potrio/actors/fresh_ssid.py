@@ -71,8 +71,7 @@ class FreshSsid:
         except AuthError:
             raise
         except Exception as error:  # of the program's own callback: told as the cause of the end
-            for secret in self._rejected:
-                redact_error(error, secret)
+            redact_error(error, *self._rejected)
             words = f"{error.reason}" if isinstance(error, SsidError) else type(error).__name__
             raise AuthError(f"{rejection.reason}; the callback for a fresh SSID failed: {words}") from error
         if (fresh.kind == "guest", fresh.uid, fresh.is_demo) != (

@@ -158,10 +158,9 @@ class RawState:
 
     def _offer(self, name: str, payload: bytes, at: float) -> None:
         event = RawEvent(name, payload, at)
-        for secret, pieces in self._secrets.items():
-            encoded = name.encode("utf-8", "replace")
-            if any(piece in payload or piece in encoded for piece in pieces):
-                shown = redact(event.payload.decode("latin-1"), secret).encode("latin-1")
-                event = RawEvent(redact(event.name, secret), shown, at)
+        encoded = name.encode("utf-8", "replace")
+        if any(piece in payload or piece in encoded for pieces in self._secrets.values() for piece in pieces):
+            shown = redact(payload.decode("latin-1"), *self._secrets).encode("latin-1")
+            event = RawEvent(redact(name, *self._secrets), shown, at)
         for tap in tuple(self.taps):
             tap.offer(event)

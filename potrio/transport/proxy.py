@@ -126,9 +126,7 @@ async def start_tunnel(stream: trio.abc.Stream, proxy: Proxy, target: Target) ->
     except trio.BrokenResourceError as error:
         fault = f"the connection was lost: {error.__cause__ or type(error).__name__}"
     except BaseException as error:
-        for secret in (proxy.username, proxy.password):
-            if secret:
-                redact_error(error, secret)
+        redact_error(error, *(secret for secret in (proxy.username, proxy.password) if secret))
         raise
     if fault:
         raise ProxyFailed(str(target), f"{proxy}: {fault}")

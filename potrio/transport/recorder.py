@@ -160,8 +160,7 @@ class Recorder:
         secrets = tuple(self._secrets)
 
         def safe(message: Message, direction: Direction) -> Message:
-            for secret in secrets:
-                message = safe_message(message, secret, sent=direction == "out")
+            message = safe_message(message, *secrets, sent=direction == "out")
             return message
 
         def work() -> None:

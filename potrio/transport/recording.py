@@ -87,12 +87,12 @@ class Recording(msgspec.Struct, frozen=True):
         return [frame for frame in self.frames if frame.c == connection and frame.d == direction]
 
 
-def safe_message(message: Message, secret: Secret, *, sent: bool) -> Message:
-    """A frame without the token: the one that logs in is masked whole, in the others the token is."""
+def safe_message(message: Message, *secrets: Secret, sent: bool) -> Message:
+    """A frame without the tokens: the one that logs in is masked whole, in the others the tokens are."""
     if isinstance(message, str):
-        return MASKED_AUTH if sent and AUTH.match(message) else redact(message, secret)
+        return MASKED_AUTH if sent and AUTH.match(message) else redact(message, *secrets)
     text = message.decode("latin-1")
-    return redact(text, secret).encode("latin-1")
+    return redact(text, *secrets).encode("latin-1")
 
 
 def frame_line(
