@@ -134,13 +134,17 @@ class LinkLost(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, gc=False):
-    """The session events of one read. ``position`` is how many are done: a restarted router goes on from there."""
+    """The session events of one read. ``position`` is how many are done: a restarted router goes on from there.
+
+    ``tapped``: the taps have been shown them.
+    """
 
     epoch: int
     events: list[SessionEvent]
     at: float
     wall: float
     position: int = 0
+    tapped: bool = False
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):

@@ -228,7 +228,8 @@ class Routes:
         if self.account.clock.is_doubted and self.state.probe is None:
             self.start_probe()
         routes, events = self.routes, batch.events
-        if self.state.raw.taps and not batch.position:
+        if self.state.raw.taps and not batch.tapped:
+            batch.tapped = True
             self.state.raw.offer(events, batch.at)
         while batch.position < len(events):
             event = events[batch.position]

@@ -9,9 +9,11 @@ from potrio.actors.account import AccountState
 from potrio.actors.feeds import TickStream
 from potrio.actors.keys import ROUTER
 from potrio.actors.link import Batch, LinkState
+from potrio.actors.raw import RawTap
 from potrio.actors.router import RouterState, router
 from potrio.actors.stream import Stream
 from potrio.protocol.events import EventReceived, EventRun
+from potrio.secrets import Secret
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.intensity import Limit
 from potrio.supervision.opening import open_supervisor
@@ -110,3 +112,12 @@ class Faulty(Stream):
 async def test_a_crash_in_a_run_loses_the_tick_in_hand_and_no_other(autojump_clock):
     routed = Routed(Faulty())
     assert await routed.prices(run_of(*map(payload, range(6)))) == [1, 2, 4, 5, 6]
+
+
+async def test_a_crash_in_a_run_shows_nothing_twice_to_raw_taps(autojump_clock):
+    routed = Routed(Faulty())
+    tap = RawTap(lambda event: True, Stream())
+    routed.state.raw.open(tap, Secret("a0test0session0of0potrio0xyz"))
+    payloads = list(map(payload, range(6)))
+    assert await routed.prices(run_of(*payloads)) == [1, 2, 4, 5, 6]
+    assert [item.payload for item in await tap.stream.receive_batch()] == payloads
