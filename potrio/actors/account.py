@@ -146,8 +146,9 @@ class AccountState:
         self.notify()
 
     def set_assets(self, assets: Mapping[str, Asset], at: float | None = None) -> None:
-        """The venue sent its table."""
-        before, self._assets = self._assets, MappingProxyType(dict(assets))
+        """The venue sent its table. What is read-only is kept as it is: the clients of a program share it."""
+        kept = assets if isinstance(assets, MappingProxyType) else MappingProxyType(dict(assets))
+        before, self._assets = self._assets, kept
         self.assets_at = at
         self.views.invalidate()
         if len(self.asset_readers):

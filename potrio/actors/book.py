@@ -55,9 +55,7 @@ class Book:
         self.waiting: dict[str, deque[str]] = {}  # asset -> orders that wait for the one before them
         self.held: set[str] = set()  # taken on, not to be handed over yet (a journal has to have them first)
         self.asked: dict[str, Asked] = {}
-        self.lists_due: deque[float] = (
-            deque()
-        )  # when (our wall clock) the lists that are awaited were asked for
+        self.lists_due: list[float] = []  # when (our wall clock) the lists that are awaited were asked for
         self.list_taken = 0.0  # when the last one was taken at the earliest
         self.ended: set[str] = set()  # external deals that were told as closed, whatever their fields say
         self.observe: Callable[..., None] = lambda handle, before, *, had_deal: None
@@ -176,7 +174,7 @@ class Book:
         What counts is not when it came: it may have been long on its way, and then proves less.
         """
         if self.lists_due:
-            self.list_taken = self.lists_due.popleft()
+            self.list_taken = self.lists_due.pop(0)
         return self.list_taken
 
     def keep_external(self, deal: Deal, *, closed: bool = False) -> None:

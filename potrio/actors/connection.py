@@ -10,6 +10,8 @@ waits to be sent late. `Pause` ends the link and keeps it ended until `Unpause`.
 from __future__ import annotations
 
 import math
+import random
+from functools import cached_property
 from typing import Any, Final
 
 import trio
@@ -114,7 +116,6 @@ class _Driver:
         gate = settings.limits.gate(account_of(settings.ssid), settings.address, self.seam.now())
         self.outbox = Outbox(ctx.lookup(ORDER_BOOK), settings.seam, gate)
         link.forecast = self.outbox.forecast
-        self.generator = self.seam.generator()
         # Loading the system's certificates takes some 30 ms: once, not at every attempt.
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
         self.ssl_context = settings.ssl_context or (default_ssl_context() if tls else None)
@@ -123,6 +124,11 @@ class _Driver:
         self.renewing = False  # no link is tried while the program is asked for a fresh SSID
         self.leaving = False
         self.turned = trio.Event()  # paused, or not any more
+
+    @cached_property
+    def generator(self) -> random.Random:
+        """For the jitter of attempts; made when one has failed, for it is 2.5 KiB."""
+        return self.seam.generator()
 
     async def take_over(self) -> None:
         """A former incarnation crashed, and its socket went with it: say so before anything else."""

@@ -7,7 +7,6 @@ for each other here, each with a deadline, and the second asker of a page under 
 from __future__ import annotations
 
 import copy
-from collections import deque
 from functools import partial
 from typing import Final
 
@@ -128,7 +127,7 @@ class _Pages:
         self.state = state
         self.link = link
         self.calls: dict[Slot, list[Call[HistoryPeriod]]] = {}
-        self.queue: deque[Slot] = deque()
+        self.queue: list[Slot] = []
         self.current: Slot | None = None
         self.unwanted = False  # was the page on its way given up because nobody waited for it?
 
@@ -147,7 +146,7 @@ class _Pages:
     def next(self) -> None:
         """Put the next page that someone still waits for on the wire."""
         while self.current is None and self.queue:
-            slot = self.queue.popleft()
+            slot = self.queue.pop(0)
             if all(call.abandoned for call in self.calls[slot]):
                 del self.calls[slot]
                 continue
@@ -204,7 +203,7 @@ class _Pages:
         late = [call for call in calls if not call.abandoned]
         if self.unwanted and late:  # they came when it had been given up for those before them
             self.calls[slot] = late
-            self.queue.appendleft(slot)
+            self.queue.insert(0, slot)
         else:
             for call in calls:
                 call.fail(copy.copy(error))
@@ -215,7 +214,7 @@ class _Pages:
         """All pages of this connection and of those before it have no answer any more."""
         if self.current is not None and self.current[0] <= epoch:
             self.current = None
-        self.queue = deque(slot for slot in self.queue if slot[0] > epoch)
+        self.queue = [slot for slot in self.queue if slot[0] > epoch]
         for slot in [slot for slot in self.calls if slot[0] <= epoch]:
             for call in self.calls.pop(slot):
                 call.fail(NotConnected(f"the link was lost before the answer came: {reason}"))

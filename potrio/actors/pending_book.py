@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 import msgspec
 
@@ -36,10 +36,10 @@ class PendingBook:
         self.handles: OrderedDict[str, PendingHandle] = OrderedDict()
         self.live: dict[str, PendingEvidence] = {}
         self.tickets: dict[str, str] = {}  # ticket -> request id
-        self.waiting: deque[str] = deque()
+        self.waiting: list[str] = []
         self.submitted: dict[str, Handover] = {}
         self.questions: dict[str, Questions] = {}
-        self.batches: deque[tuple[str, ...]] = deque()  # tickets whose cancelling was asked for together
+        self.batches: list[tuple[str, ...]] = []  # tickets whose cancelling was asked for together
         self.missing: dict[str, PendingEvidence] = {}  # orders that a list lacked: their deal is looked for
 
     def add(self, handle: PendingHandle) -> PendingEvidence:

@@ -84,7 +84,7 @@ class PendingSending:
         if answer.final or evidence.presumed:
             evidence.deny(answer.reason)
         else:
-            self.pending.waiting.appendleft(answer.request_id)
+            self.pending.waiting.insert(0, answer.request_id)
         self.clock.look(evidence)
         self.submit_next()
 

@@ -133,9 +133,8 @@ class Routes:
         self.counters = state.counters
         self.account = account
         self.link = link
-        self.faults: deque[float] = deque(maxlen=DECODE_ERRORS_MAX)
-        self.arrived = 0.0
-        self.arrived_wall = 0.0
+        self.faults: list[float] = []  # the last ones
+        self.arrived = self.arrived_wall = 0.0
         self.guard = StreamGuard(
             ctx, self.feeds, state.watch, state.outages, account, link, ask_for=self.ask_for, tell=self.tell
         )
@@ -310,7 +309,7 @@ class Routes:
             self.faults.clear()
             reason = f"too many payloads that cannot be decoded; the last: {error}"
             self.tell(CONNECTION, Resync(reason, epoch))
-        self.faults.append(self.arrived)
+        self.faults = [*self.faults[1 - DECODE_ERRORS_MAX :], self.arrived]
 
     def ticks(self, message: UpdateStream) -> None:
         ticks = message.ticks
@@ -338,7 +337,7 @@ class Routes:
         self.account.set_balance(message, self.arrived)
 
     def assets(self, message: UpdateAssets) -> None:
-        self.account.set_assets({asset.symbol: asset for asset in message.assets}, self.arrived)
+        self.account.set_assets(message.by_symbol, self.arrived)
 
     def recent(self, message: History) -> None:
         """The answer to a `ChangeSymbol`: its ticks close the gap of a feed that was asked for again."""

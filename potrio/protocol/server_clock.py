@@ -78,7 +78,7 @@ class ServerClock:
         self._last_wall = -math.inf
         self._beyond_s: float | None = None
         self._doubted_at = -math.inf
-        self._slept: deque[tuple[float, float, float]] = deque(maxlen=SLEEPS_KEPT)
+        self._slept: list[tuple[float, float, float]] = []
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -199,6 +199,7 @@ class ServerClock:
         """Believe the venue that so much more time has passed."""
         if by_s > 0:
             self._slept.append((self._doubted_at, wall, by_s))
+            del self._slept[:-SLEEPS_KEPT]
         self._doubts = self._beyond_s = None
         self._last_wall = wall + by_s
         self._take(sample - by_s, wall + by_s)

@@ -15,7 +15,6 @@ a Close frame with the right code is queued, and the method that receives is exc
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
@@ -137,7 +136,7 @@ class WebSocketCodec:
         self._cut = b""  # A header or control frame of which more must come.
         self._budget = _ControlFrameBudget(control_frames_per_second, control_frames_burst)
         self._to_send: list[bytes] = []
-        self._pongs_to_send: deque[bytes] = deque(maxlen=PONGS_PENDING_MAX)
+        self._pongs_to_send: list[bytes] = []
 
     @property
     def is_fresh(self) -> bool:
@@ -261,6 +260,7 @@ class WebSocketCodec:
         # After its Close frame "a peer does not send any further data" (RFC 6455 section 1.4).
         if not self.close_sent:
             self._pongs_to_send.append(payload)
+            del self._pongs_to_send[:-PONGS_PENDING_MAX]
         return True
 
     # --- sending --------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ current is ignored.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -45,7 +44,7 @@ class Engine(Regions):
         self.spec: SupervisorSpec = cell.spec.supervisor
         self.above = above
         self.intensity = Intensity(self.spec.limit)
-        self.history: deque[str] = deque(maxlen=HISTORY_MAX)
+        self.history: list[str] = []
         self.cause: BaseException | None = None
         self.failed: str | None = None
         self.notes: list[str] = []
@@ -305,6 +304,7 @@ class Engine(Regions):
         if failure is None:
             return
         self.history.append(f"{row.cell.path} #{row.incarnation}: {failure}")
+        del self.history[:-HISTORY_MAX]
         if not self.runtime.observers:
             return
         cell = row.cell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import msgspec
 
@@ -42,7 +41,7 @@ class Intensity:
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
-        self._moments: deque[float] = deque()
+        self._moments: list[float] = []
 
     def add(self, now: float) -> bool:
         """Count one restart; tell whether it is still allowed.
@@ -54,6 +53,6 @@ class Intensity:
             return True
         moments = self._moments
         while moments and moments[0] <= now - self._limit.within:
-            moments.popleft()
+            del moments[0]
         moments.append(now)
         return len(moments) <= self._limit.restarts

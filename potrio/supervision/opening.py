@@ -171,7 +171,7 @@ async def open_supervisor(
         raise ChildSpecInvalid(tree.id, "open_supervisor() takes a value made by supervisor()")
     runtime = Runtime(
         observers=tuple(observers),
-        generator=rng if rng is not None else seam.generator(),
+        generator=seam.generator if rng is None else lambda: rng,
         slice_s=slice,
         stuck_every=stuck_every,
         message_hook=message_hook,

@@ -6,7 +6,6 @@ other, each when the one before is ready. Children added while the supervisor ra
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +28,7 @@ class Regions(Stage):
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell)
         self.table: Table = Table()
-        self.agenda: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self.agenda: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self.sleeper: trio.lowlevel.Task | None = None
         self.stop_mode: StopMode | None = None
         self.closing: Region | None = None
@@ -48,8 +47,9 @@ class Regions(Stage):
     def work(self) -> None:
         """Do all that is on the agenda."""
         while self.agenda:
-            act, args = self.agenda.popleft()
-            act(*args)
+            batch, self.agenda = self.agenda, []
+            for act, args in batch:
+                act(*args)
 
     async def sleep(self) -> None:
         """Wait until there is something on the agenda. Cancelling loses nothing."""

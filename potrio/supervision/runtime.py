@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import trio
@@ -50,7 +51,7 @@ class Runtime:
         self,
         *,
         observers: tuple[Observer, ...] = (),
-        generator: random.Random,
+        generator: Callable[[], random.Random],
         slice_s: float = SLICE,
         stuck_every: float = STUCK_EVERY,
         message_hook: MessageHook | None = None,
@@ -59,13 +60,18 @@ class Runtime:
         self.token = trio.lowlevel.current_trio_token()
         self.thread = threading.get_ident()
         self.timers = Timers(self.now)
-        self.generator = generator
+        self._new_generator = generator
         self.slice_s = slice_s
         self.stuck_every = stuck_every
         self.message_hook = message_hook
         self.observers: list[Observer] = list(observers)
         self.names: dict[Key[Any], Any] = {}
         self.tasks: dict[trio.lowlevel.Task, Any] = {}
+
+    @cached_property
+    def generator(self) -> random.Random:
+        """For the jitter of restarts; made when it is first needed, for it is 2.5 KiB."""
+        return self._new_generator()
 
     # --- observers ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 import trio
@@ -27,6 +28,14 @@ def test_a_balance_makes_it_fresh_and_a_lost_link_stale_again():
     account.lost()
     assert account.stale
     assert account.balance.balance == Decimal("10.50"), "the last known one stays"
+
+
+def test_a_table_that_cannot_change_is_shared_and_not_copied():
+    account = AccountState()
+    table = MappingProxyType({"A": object()})
+    account.set_assets(table)
+
+    assert account.assets is table
 
 
 def test_the_table_is_read_only_and_replaced_as_a_whole():

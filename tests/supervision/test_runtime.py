@@ -67,7 +67,7 @@ async def test_D10_the_hook_sees_the_times_of_every_message(mailbox, autojump_cl
 
 
 async def test_D3_names_are_unique_until_they_are_free(autojump_clock) -> None:
-    runtime = Runtime(generator=random.Random(1))
+    runtime = Runtime(generator=lambda: random.Random(1))
     key = Key[str]("k")
     runtime.register(key, "first")
     runtime.register(None, "no name")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -185,7 +188,7 @@ class LoadAssets(Message, frozen=True):
     """Client: ``assets/load``. The table comes without being asked; answering with it is harmless."""
 
 
-class UpdateAssets(Message, frozen=True):
+class UpdateAssets(Message, frozen=True, dict=True):
     """Server: ``updateAssets``: the whole table, again whenever a payout or an active flag changes.
 
     The clients of a program share it: nothing in it is to be changed.
@@ -196,6 +199,11 @@ class UpdateAssets(Message, frozen=True):
 
     assets: list[Asset]
     rejected: int = 0
+
+    @cached_property
+    def by_symbol(self) -> Mapping[str, Asset]:
+        """The rows by their symbols, made once for all who share the message."""
+        return MappingProxyType({asset.symbol: asset for asset in self.assets})
 
 
 # --- history ---------------------------------------------------------------------------------------------------------

@@ -119,6 +119,15 @@ def test_a_table_of_bad_rows_is_an_error_not_an_empty_table() -> None:
         assets(ROW[:5], ROW[:6])
 
 
+def test_the_rows_by_symbol_are_made_once_and_read_only() -> None:
+    table = assets(ROW)
+    assert dict(table.by_symbol) == {"EURUSD_otc": table.assets[0]}
+    assert table.by_symbol is table.by_symbol
+    assert table == assets(ROW), "what was made of it is no part of its value"
+    with pytest.raises(TypeError):
+        table.by_symbol["X"] = table.assets[0]  # type: ignore[index]  # that is the point
+
+
 def test_an_empty_table_is_empty() -> None:
     assert assets() == UpdateAssets([])
 
