@@ -7,7 +7,6 @@ Streams, `OrderHandle` and `Client.wait_change` tell the same without callbacks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -128,6 +127,8 @@ class CallbackCalls(MarketCalls):
 
     def _check_callback(self, name: str, handler: Handler, asset: str | None, slow_after_s: float) -> None:
         if name not in TOPICS:
+            from difflib import get_close_matches  # only for the error
+
             close = get_close_matches(name, TOPICS, 1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(TOPICS)}"
             raise ConfigError("name", f"there is no event {name!r}{hint}")

@@ -7,9 +7,7 @@ it was written. The SSID is a `Secret` from the moment in which it is read.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,6 +133,8 @@ def read_settings(
 
 def from_file(path: Path, found: dict[str, Setting], seam: Seam, *, is_optional: bool) -> None:
     """Read the table ``[client]`` of a TOML file."""
+    import tomllib  # its patterns take a while to compile, and most programs read no file
+
     try:
         table = tomllib.loads(seam.read_file(path).decode())
     except OSError as error:
@@ -274,5 +274,7 @@ def refuse_unknown(
 
 def meant(name: str, known: object, prefix: str = "") -> str:
     """What a misspelt name was probably meant to be."""
+    from difflib import get_close_matches  # only for the error
+
     close = get_close_matches(name, list(known), 1, 0.6)  # type: ignore[call-overload]  # any iterable of names
     return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -68,7 +68,10 @@ LONG: Final = Layout("!BBQ")
 TRANSLATE_MIN: Final = 384
 """From this many bytes on, translating every fourth byte by a table is faster than one XOR of integers."""
 
-XOR_TABLES: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(256))
+_BYTES: Final = int.from_bytes(bytes(range(256)))
+_ONES: Final = int.from_bytes(b"\1" * 256)
+XOR_TABLES: Final = tuple((_BYTES ^ _ONES * key).to_bytes(256) for key in range(256))
+"""For each key byte, what every byte becomes under it."""
 
 
 class FrameHeader(Struct, frozen=True, gc=False):

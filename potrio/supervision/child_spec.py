@@ -7,8 +7,9 @@ said when it is built: `ChildSpecInvalid`, a ``ValueError``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
 
 from potrio.actor_errors import ChildSpecInvalid, DuplicateChild
 from potrio.supervision.backoff import Backoff
@@ -63,8 +64,7 @@ class Key(Generic[M]):
         return hash((Key, self.name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorSpec:
+class SupervisorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a supervisor has beyond a child: its own children and how it treats them."""
 
     children: tuple[ChildSpec[Any], ...]
@@ -75,8 +75,7 @@ class SupervisorSpec:
     max_children: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildSpec(Generic[M]):
+class ChildSpec(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     """One child, as an immutable value. Built by `child`, `service` and `supervisor`; see there for the fields."""
 
     id: str
@@ -95,7 +94,7 @@ class ChildSpec(Generic[M]):
     redeliver: int
     stash_max: int
     ask_timeout: float | None
-    supervisor: SupervisorSpec | None = field(default=None)
+    supervisor: SupervisorSpec | None = None
 
     def __post_init__(self) -> None:
         for check in CHECKS:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
 
 from potrio.actor_errors import ChildSpecInvalid
 from potrio.limits import MAILBOX_CAPACITY
@@ -31,15 +32,13 @@ waits, or silently give up the new one. What is given up is a dead letter."""
 OnRestart = Literal["keep", "drop"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailboxSpec(Generic[T]):
+class MailboxSpec(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """The base of the kinds. ``on_restart="drop"`` dead-letters what waits when the actor restarts."""
 
     on_restart: OnRestart = "keep"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounded(MailboxSpec[T]):
+class Bounded(MailboxSpec[T], frozen=True, kw_only=True):
     """First in, first out, at most ``capacity`` waiting."""
 
     capacity: int = MAILBOX_CAPACITY
@@ -54,20 +53,17 @@ class Bounded(MailboxSpec[T]):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unbounded(MailboxSpec[T]):
+class Unbounded(MailboxSpec[T], frozen=True, kw_only=True):
     """First in, first out, without a bound: for lanes whose senders are bounded themselves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latest(MailboxSpec[T]):
+class Latest(MailboxSpec[T], frozen=True, kw_only=True):
     """At most one waiting message per key: the newest, in the place of the key's first unread one."""
 
     key: Callable[[T], Hashable]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lanes(MailboxSpec[T]):
+class Lanes(MailboxSpec[T], frozen=True, kw_only=True):
     """Several mailboxes in one: lane 0 is emptied before lane 1 is looked at, and so on."""
 
     specs: tuple[MailboxSpec[Any], ...]

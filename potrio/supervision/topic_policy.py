@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from potrio.supervision.mailbox_spec import MailboxSpec, bounded, latest
 
@@ -17,8 +18,7 @@ BUFFER = 256
 """Items a subscription buffers unless it says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """Made by `ring`, `latest_of`, `blocking` and `disconnect`."""
 
     buffer: MailboxSpec[Any]
