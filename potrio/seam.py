@@ -10,18 +10,20 @@ import errno
 import os
 import random
 import socket
-import sqlite3
 import ssl
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import trio
 
 from potrio.limits import JOURNAL_BUSY_TIMEOUT, TCP_USER_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    import sqlite3
 
 try:
     import fcntl
@@ -224,6 +226,8 @@ class Seam:
             OSError: the folder is not there or not writable, or the path is a folder.
             sqlite3.Error: SQLite cannot open it. Whether it is a database shows at the first statement.
         """
+        import sqlite3  # loaded by those who keep a journal
+
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:

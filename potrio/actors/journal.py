@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
-from potrio.actors.journal_file import JournalFile
 from potrio.actors.journal_record import OrderRecord
 from potrio.actors.keys import ORDER_BOOK
 from potrio.errors import JournalError
 from potrio.limits import JOURNAL_RETRY_BASE, JOURNAL_RETRY_CAP, ORDERS_KEPT_MAX
 from potrio.seam import Seam
 from potrio.supervision.context import Context
+
+if TYPE_CHECKING:
+    from potrio.actors.journal_file import JournalFile
 
 __all__ = ["Append", "JournalFailed", "JournalMessage", "JournalState", "Journaled", "journal"]
 

@@ -13,23 +13,18 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from potrio.actors.evidence import OrderIntent
-from potrio.actors.journal_record import OrderRecord
+from potrio.actors.journal_record import DURABILITIES, Durability, OrderRecord
 from potrio.errors import JournalBusy, JournalError
 from potrio.limits import JOURNAL_ORDERS_MAX, ORDERS_KEPT_MAX
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.seam import FileLocked, Seam
 
-__all__ = ["DURABILITIES", "Durability", "JournalFile"]
-
-Durability: TypeAlias = Literal["process-crash", "power-loss"]
-
-DURABILITIES: Final[dict[str, str]] = {"process-crash": "NORMAL", "power-loss": "FULL"}
-"""What SQLite calls them: NORMAL syncs at checkpoints only, FULL at every commit."""
+__all__ = ["JournalFile"]
 
 APPLICATION_ID: Final = 0x504F5452
 VERSION: Final = 1

@@ -7,6 +7,7 @@ made good by the next, and replaying a journal is taking each order's last recor
 from __future__ import annotations
 
 import hashlib
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +17,20 @@ from potrio.protocol.messages.trading import Deal
 from potrio.protocol.regions import REGIONS
 from potrio.protocol.ssid import Ssid
 
-__all__ = ["NEVER_SENT", "OrderRecord", "account_name", "evidence_of", "record_of"]
+__all__ = [
+    "DURABILITIES",
+    "NEVER_SENT",
+    "Durability",
+    "OrderRecord",
+    "account_name",
+    "evidence_of",
+    "record_of",
+]
+
+Durability: TypeAlias = Literal["process-crash", "power-loss"]
+
+DURABILITIES: Final[dict[str, str]] = {"process-crash": "NORMAL", "power-loss": "FULL"}
+"""What SQLite calls them: NORMAL syncs at checkpoints only, FULL at every commit."""
 
 NEVER_SENT = "the program ended before it was sent"
 """Why an order that was still waiting when its process ended is denied."""

@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 
 from potrio.actors.fresh_ssid import SsidProvider
-from potrio.actors.journal_file import DURABILITIES, Durability
+from potrio.actors.journal_record import DURABILITIES, Durability
 from potrio.actors.limiter import RateLimits
 from potrio.errors import ConfigError
 from potrio.limits import CONNECT_DEADLINE, FRESH_SSID_MAX, HANDSHAKE_TIMEOUT, SESSIONS_MAX

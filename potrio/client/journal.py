@@ -6,19 +6,22 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from potrio.actors.book import Book
 from potrio.actors.journal import JournalState
-from potrio.actors.journal_file import JournalFile
 from potrio.actors.journal_record import OrderRecord, account_name
 from potrio.actors.order_journal import restore
 from potrio.client.config import Config
 from potrio.client.core import ClientCore
 from potrio.logs import potrio_logger
 from potrio.protocol.ssid import Ssid
+
+if TYPE_CHECKING:
+    from potrio.actors.journal_file import JournalFile
 
 __all__ = ["JournalCalls", "JournalStatistics", "opened_journal"]
 
@@ -92,6 +95,8 @@ async def opened_journal(config: Config, ssid: Ssid, book: Book) -> AsyncGenerat
 
 def read(config: Config, account: str) -> tuple[JournalFile, list[OrderRecord]]:
     """Open the file, forget what is too old, read the rest. It blocks."""
+    from potrio.actors.journal_file import JournalFile  # SQLite is loaded by those who keep a journal
+
     assert config.journal is not None
     file = JournalFile.open(Path(config.journal), config.seam, config.durability)
     try:
