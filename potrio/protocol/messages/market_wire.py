@@ -31,7 +31,7 @@ from potrio.protocol.messages.market import (
     TickRow,
     UpdateStream,
 )
-from potrio.protocol.messages.wire import BACKSLASH, Event, decode_rows, shown, to_json
+from potrio.protocol.messages.wire import BACKSLASH, Event, decode_rows, late, shown, to_json
 
 __all__ = ["SERVER_EVENTS", "decode_tick_run", "decode_update_stream"]
 
@@ -140,18 +140,18 @@ class _RawPeriod(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"[]")
 
 
-_SNAPSHOT: Final = msgspec.json.Decoder(_Snapshot).decode
-_RAW_SNAPSHOT: Final = msgspec.json.Decoder(_RawSnapshot).decode
-_RAW_PERIOD: Final = msgspec.json.Decoder(_RawPeriod).decode
+_SNAPSHOT: Final = late(_Snapshot)
+_RAW_SNAPSHOT: Final = late(_RawSnapshot)
+_RAW_PERIOD: Final = late(_RawPeriod)
 _TICK_ROW: Final = msgspec.json.Decoder(TickRow).decode
 _TICK_ROWS: Final = msgspec.json.Decoder(list[TickRow]).decode
-_CANDLE_ROW: Final = msgspec.json.Decoder(CandleRow).decode
-_CANDLE_ROWS: Final = msgspec.json.Decoder(list[CandleRow]).decode
-_OBJECT_CANDLE: Final = msgspec.json.Decoder(_ObjectCandle).decode
-_PERIOD_CANDLE: Final = msgspec.json.Decoder(HistoryCandle).decode
-_PERIOD_CANDLES: Final = msgspec.json.Decoder(list[HistoryCandle]).decode
-_PERIOD_TICK: Final = msgspec.json.Decoder(HistoryTick).decode
-_PERIOD_TICKS: Final = msgspec.json.Decoder(list[HistoryTick]).decode
+_CANDLE_ROW: Final = late(CandleRow)
+_CANDLE_ROWS: Final = late(list[CandleRow])
+_OBJECT_CANDLE: Final = late(_ObjectCandle)
+_PERIOD_CANDLE: Final = late(HistoryCandle)
+_PERIOD_CANDLES: Final = late(list[HistoryCandle])
+_PERIOD_TICK: Final = late(HistoryTick)
+_PERIOD_TICKS: Final = late(list[HistoryTick])
 
 
 def _history(kind: type[History]) -> Event:

@@ -23,7 +23,7 @@ from potrio.protocol.messages.base import (
     normalise_flag,
 )
 from potrio.protocol.messages.trading import Side
-from potrio.protocol.messages.wire import Event, rows, shown, structured, to_json
+from potrio.protocol.messages.wire import Event, late, rows, shown, structured, to_json
 
 __all__ = [
     "CLIENT_EVENTS",
@@ -213,15 +213,15 @@ class _Failure(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
-_ORDER: Final = msgspec.json.Decoder(PendingOrder).decode
-_NESTED: Final = msgspec.json.Decoder(_Nested).decode
-_FAILURE: Final = msgspec.json.Decoder(_Failure).decode
+_ORDER: Final = late(PendingOrder)
+_NESTED: Final = late(_Nested)
+_FAILURE: Final = late(_Failure)
 _ANY: Final = msgspec.json.Decoder().decode
 
 
 def inner_or_outer(message: type[Message], *names: str) -> Event:
     """An event whose fields lie at the top or under ``data``: captures show both."""
-    decode_object = msgspec.json.Decoder(message).decode
+    decode_object = late(message)
 
     def decode(payload: bytes) -> Message:
         check_depth(payload)

@@ -17,7 +17,7 @@ from potrio.protocol.messages.base import (
     WholeStamp,
     check_symbol,
 )
-from potrio.protocol.messages.wire import Event, bare, decode_rows, rows, shown, to_json
+from potrio.protocol.messages.wire import Event, bare, decode_rows, late, rows, shown, to_json
 
 __all__ = [
     "CLIENT_EVENTS",
@@ -110,9 +110,9 @@ class _RawSignals(msgspec.Struct):
     times: dict[str, WholeStamp | Stamp] = {}
 
 
-_RAW: Final = msgspec.json.Decoder(_RawSignals).decode
-_SIGNAL: Final = msgspec.json.Decoder(Signal).decode
-_SIGNALS: Final = msgspec.json.Decoder(list[Signal]).decode
+_RAW: Final = late(_RawSignals)
+_SIGNAL: Final = late(Signal)
+_SIGNALS: Final = late(list[Signal])
 
 
 def _signals(kind: type[SignalsLoaded], name: str) -> Event:

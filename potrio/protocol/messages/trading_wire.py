@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 from potrio.protocol.messages.base import Message, RequestId, Symbol, Text
 from potrio.protocol.messages.trading import Deal, DealsClosed, OrderFailed, OrderOpened
-from potrio.protocol.messages.wire import Event, decode_rows, shown, to_json
+from potrio.protocol.messages.wire import Event, decode_rows, late, shown, to_json
 
 __all__ = ["SERVER_EVENTS"]
 
@@ -41,9 +41,9 @@ class _Settlement(msgspec.Struct):
 _DEAL: Final = msgspec.json.Decoder(Deal).decode
 _DEALS: Final = msgspec.json.Decoder(list[Deal]).decode
 _REQUEST_ID: Final = msgspec.json.Decoder(_RequestIdOnly).decode
-_NESTED: Final = msgspec.json.Decoder(_Nested).decode
-_FAILURE: Final = msgspec.json.Decoder(_Failure).decode
-_SETTLEMENT: Final = msgspec.json.Decoder(_Settlement).decode
+_NESTED: Final = late(_Nested)
+_FAILURE: Final = late(_Failure)
+_SETTLEMENT: Final = late(_Settlement)
 
 
 def _decode_opened(payload: bytes) -> Message:

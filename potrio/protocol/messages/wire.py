@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ __all__ = [
     "Event",
     "bare",
     "decode_rows",
+    "late",
     "opaque",
     "remembered",
     "rows",
@@ -55,12 +56,22 @@ class Event(NamedTuple):
     encode: Callable[[Any], bytes | None]
 
 
+def late(of: type[T]) -> Callable[[bytes], T]:
+    """Decode JSON as one type. The decoder is made for the first payload: no program meets the whole vocabulary."""
+
+    @cache
+    def decoder() -> Callable[[bytes], T]:
+        return msgspec.json.Decoder(of).decode
+
+    return lambda payload: decoder()(payload)
+
+
 # --- kinds of events -------------------------------------------------------------------------------------------------
 
 
 def structured(message: type[Message], *names: str, optional: bool = False) -> Event:
     """An event whose argument is a JSON object with the message's fields; ``optional``: it may be missing."""
-    decode_object = msgspec.json.Decoder(message).decode
+    decode_object = late(message)
 
     def decode(payload: bytes) -> Message:
         if optional and payload in (b"", b"null"):
@@ -74,7 +85,7 @@ def structured(message: type[Message], *names: str, optional: bool = False) -> E
 def single(message: type[Message], value: Any, *names: str) -> Event:
     """An event whose argument is the value of the message's only field."""
     (field,) = message.__struct_fields__
-    decode_value = msgspec.json.Decoder(value).decode
+    decode_value = late(value)
 
     def decode(payload: bytes) -> Message:
         check_depth(payload)
@@ -86,8 +97,7 @@ def single(message: type[Message], value: Any, *names: str) -> Event:
 def rows(message: type[Message], row: Any, *names: str) -> Event:
     """An event whose argument is a list: the message's first field; ``rejected`` counts the rows that did not fit."""
     field = message.__struct_fields__[0]
-    decode_all = msgspec.json.Decoder(list[row]).decode
-    decode_row = msgspec.json.Decoder(row).decode
+    decode_all, decode_row = late(list[row]), late(row)
 
     def decode(payload: bytes) -> Message:
         check_depth(payload)
