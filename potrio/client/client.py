@@ -82,9 +82,8 @@ async def run_client(
     config: Config, parsed: Ssid, redact: Callable[[Secret], object]
 ) -> AsyncGenerator[Client, None]:
     """Run a client with what `open_client` has made of its arguments; waits, cancels and raises as that does."""
-    config = structs.replace(
-        config, seam=steady(config.seam)
-    )  # whatever happens to the system's wall clock from here on
+    # From here on nothing that happens to the system's wall clock moves ours.
+    config = structs.replace(config, seam=steady(config.seam))
     settings = link_settings(config, parsed)
     shared = Shared(is_demo=parsed.is_demo, stale_after=config.stale_after_s, health=settings.health)
     shared.account.go_by(config.seam)

@@ -44,9 +44,7 @@ class SteadySeam(Seam):
         wall = self._start + now
         jumped = system - wall - self.beyond_s
         if not -JUMP_S < jumped < JUMP_S:
-            again = (
-                self._start + seam.now()
-            )  # we may just have waited for the processor between the two looks
+            again = self._start + seam.now()  # we may have waited for the processor between the two looks
             if jumped < 0 or system - again - self.beyond_s >= JUMP_S:
                 self.beyond_s += jumped
                 self.on_jump(self.beyond_s, wall)
