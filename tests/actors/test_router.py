@@ -158,6 +158,16 @@ async def test_a_few_over_a_long_time_or_over_several_links_are_forgiven(autojum
     assert resyncs(desk) == []
 
 
+async def test_the_last_ones_count_however_many_came_slowly_before(autojump_clock, desk):
+    for _ in range(5):
+        await desk.events(BAD)
+        await trio.sleep(DECODE_ERRORS_WINDOW + 1)
+    await desk.events(BAD, BAD, BAD)
+    assert resyncs(desk) == []
+    await desk.events(BAD)
+    assert len(resyncs(desk)) == 1
+
+
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,14 @@ def test_orders_then_what_never_waits_then_subscriptions_then_requests():
     assert len(waiting) == 0
 
 
+def test_within_a_lane_first_in_is_first_out():
+    waiting = turnstile()
+    for item in "abc":
+        waiting.add(item, None)
+        waiting.add(f"order {item}", Lane.ORDERS)
+    assert list(waiting.leaving(0.0)) == ["order a", "order b", "order c", "a", "b", "c"]
+
+
 def test_what_never_waits_passes_a_lane_that_is_held_up():
     waiting = turnstile(messages=Rate(1.0, 1), orders=Rate(1.0, 1))
     for number in range(3):

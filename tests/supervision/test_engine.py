@@ -369,6 +369,28 @@ async def test_A12_escalation_product_and_chain_of_causes(autojump_clock) -> Non
     assert escalated < stopped < kinds.index(("ChildExited", "root/mid")), "children in order first"
 
 
+async def test_A12_the_report_of_many_crashes_is_of_the_last_ones(autojump_clock) -> None:
+    runs = []
+
+    async def fails(ctx: Context[str]) -> None:
+        runs.append(1)
+        ctx.ready()
+        await trio.sleep(1)
+        raise ValueError(f"run {len(runs)}")
+
+    tree = supervisor(child(fails, id="a"), id="root", limit=Limit(24, 100), backoff=NOW)
+    with pytest.raises(SupervisorFailed) as caught:
+        async with open_supervisor(tree):
+            await trio.sleep_forever()
+
+    last = len(runs)
+    assert last == 25
+    assert len(caught.value.history) == 16
+    assert [line.split("run ")[1].split()[0] for line in caught.value.history] == [
+        str(number) for number in range(last - 15, last + 1)
+    ]
+
+
 async def test_A12_refs_and_mailboxes_survive_the_restart_of_a_supervisor(autojump_clock) -> None:
     got = []
 
