@@ -1,7 +1,8 @@
 """The message level: client and venue joined above WebSocket, so that an hour costs a second or two.
 
-Three names are exchanged while such a world runs: how a client dials, how the front of the venue accepts, and the
-venue's connection, whose broadcasts need no writer task here. Everything else is the code of production.
+Four names are exchanged while such a world runs: how a client dials, how the front of the venue accepts, the venue's
+connection, whose broadcasts need no writer task here, and the frames of a broadcast, which nobody sees. Everything else
+is the code of production.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import trio
 
 from loadsim.simulation.ends import MessageEnd
 from loadsim.simulation.network import Door, SimNetwork
-from loadsim.venue import front
+from loadsim.venue import exchange, front
 from loadsim.venue.connection import Connection
 from potrio.actors import wire
 from potrio.protocol.frames import Message
@@ -31,8 +32,14 @@ def message_level() -> Iterator[None]:
         patch.object(wire, "dial", _dial),
         patch.object(front, "accept", _accept),
         patch.object(front, "Connection", _BroadcastConnection),
+        patch.object(exchange, "encode_messages", _no_frames),
     ):
         yield
+
+
+def _no_frames(messages: Sequence[Message]) -> tuple[bytes, int]:
+    """What tells a broadcast from an answer: that it has frames."""
+    return b"broadcast", len(messages)
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ SETTLE_S: Final = 120.0
 LOOK_S: Final = 10.0
 MAILBOX_MAX: Final = 2_000
 FRESH_SSIDS: Final = 10_000
-COLLECT_S: Final = 600.0
+COLLECT_S: Final = 1_800.0
 
 
 class Outcome(msgspec.Struct, kw_only=True):

@@ -123,10 +123,13 @@ class Session(ABC):
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called next, whatever comes before; None for never."""
-        if self.state is SessionState.CLOSED:
+        if self._engine.engine_state is EngineIOState.CLOSED:
             return None
-        deadlines = [self._engine.next_deadline(), self._handshake_deadline(), self._reader.deadline]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        first = self._engine.next_deadline()
+        for deadline in (self._handshake_deadline(), self._reader.deadline):
+            if deadline is not None and (first is None or deadline < first):
+                first = deadline
+        return first
 
     def handle_deadline(self, now: float) -> list[SessionEvent]:
         """Do what is due: send a ping, or die of what is missing. Calling it early changes nothing."""
