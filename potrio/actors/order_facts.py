@@ -67,7 +67,7 @@ class OrderFacts:
             if evidence is None:
                 self.book.keep_external(deal, closed=closed)
                 continue
-            if named is None and evidence.settled and evidence.deal == deal:
+            if named is None and _is_known(evidence, deal):
                 continue  # once more: every login and every close bring the whole list
             before = self.book.external.get(deal.id)  # its end may have been told before its beginning
             was_closed = deal.id in self.book.ended
@@ -134,3 +134,9 @@ class OrderFacts:
             evidence.absent()
         self.clock.look(evidence)
         self.sending.submit_next(evidence.intent.asset)
+
+
+def _is_known(evidence: Evidence, deal: Deal) -> bool:
+    """Is this the deal that the order is settled with, and its result the one that is known?"""
+    known = evidence.deal
+    return evidence.settled and known is not None and known.id == deal.id and known.profit == deal.profit

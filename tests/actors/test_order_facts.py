@@ -8,8 +8,10 @@ import pytest
 import trio
 
 from potrio.actors.evidence import OrderState
+from potrio.actors.order_clock import OrderClock
 from potrio.errors import OrderRejected
 from potrio.protocol.messages.trading import (
+    ClosedDeals,
     DealsClosed,
     OpenedDeals,
     OrderFailed,
@@ -103,3 +105,20 @@ async def test_an_end_that_was_told_before_the_beginning_counts(autojump_clock, 
     assert handle.state is OrderState.SETTLED
     assert (await handle.result()).profit == 9
     assert not desk.book.external
+
+
+async def test_a_list_that_says_nothing_new_costs_no_look_and_another_result_is_noted(
+    autojump_clock, desk, monkeypatch
+):
+    """Every login and every close bring the list of closed deals; in it a deal has more fields than in its event."""
+    handle = await desk.place()
+    await desk.written(handle)
+    await desk.tell(OrderOpened(deal("d"), "r1"))
+    await desk.tell(DealsClosed(None, [deal("d", close_price=1.2)]))
+    looks, look = [], OrderClock.look
+    monkeypatch.setattr(OrderClock, "look", lambda clock, order: looks.append(order) or look(clock, order))
+    await desk.tell(ClosedDeals([deal("d", close_price=1.2, close_ms=5)]))
+    assert (looks, handle.anomalies) == ([], ())
+    await desk.tell(ClosedDeals([deal("d", close_price=1.2, profit=-10)]))
+    assert (len(looks), len(handle.anomalies)) == (1, 1)
+    assert (await handle.result()).profit == 9

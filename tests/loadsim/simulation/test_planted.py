@@ -13,7 +13,7 @@ FOUND = {
     "no_grace_before_void": (57, "I6"),
     "lost_subscription": (5, "R8"),
     "gap_not_reported": (1, "P4"),
-    "settlement_doubled": (1, "I"),
+    "settlement_doubled": (34, "I"),
     "balance_invented": (1, "I10"),
     "close_events_dropped": (1, "I9"),
     "zone_forgotten": (1, "R8"),
