@@ -6,8 +6,6 @@ virtual too.
 
 from __future__ import annotations
 
-import trio
-
 from potrio.seam import REAL, Seam
 
 __all__ = ["VenueClock"]
@@ -38,6 +36,6 @@ class VenueClock:
         """Return the venue's time in whole milliseconds."""
         return int(self.stamp() * 1000)
 
-    async def wait_until(self, event: trio.Event, stamp: float) -> None:
-        """Wait for an event, or until this clock shows ``stamp``; as `Seam.wait_until` does."""
-        await self._seam.wait_until(event, stamp - self._offset_s - self._anchor)
+    def timer_at(self, stamp: float) -> float:
+        """Return the time of timers at which the venue's clock will show ``stamp``."""
+        return stamp - self._offset_s - self._anchor

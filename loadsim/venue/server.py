@@ -222,7 +222,7 @@ class _Parts:
             restart=self._restart,
         )
         self.control = Control(self.exchange, self.snapshot)
-        self.tasks = MarketTasks(self.exchange, self.market, clock)
+        self.tasks = MarketTasks(self.exchange, self.market, clock, seam)
 
     def make_front(self, tls: ssl.SSLContext | None, poller: Poller | None) -> Front:
         """Make the front of this venue."""

@@ -10,6 +10,7 @@ import trio
 from loadsim.venue.clock import VenueClock
 from loadsim.venue.exchange import Exchange
 from loadsim.venue.market import Market, TickRow
+from potrio.seam import REAL, Seam
 
 __all__ = ["MarketTasks"]
 
@@ -26,10 +27,11 @@ SLACK_S: Final = 0.001
 class MarketTasks:
     """Runs the market for an exchange."""
 
-    def __init__(self, exchange: Exchange, market: Market, clock: VenueClock) -> None:
+    def __init__(self, exchange: Exchange, market: Market, clock: VenueClock, seam: Seam = REAL) -> None:
         self._exchange = exchange
         self._market = market
         self._clock = clock
+        self._seam = seam
         self._upcoming: dict[str, TickRow] = {}
         self._ticks_changed = trio.Event()
         self._deals_changed = trio.Event()
@@ -51,7 +53,7 @@ class MarketTasks:
             if stamp >= self._exchange.table_ends:
                 self._exchange.push_table()
             wake = min(await self._stream_due(stamp), stamp + IDLE_S)
-            await self._clock.wait_until(self._ticks_changed, wake)
+            await self._seam.wait_until(self._ticks_changed, self._clock.timer_at(wake))
 
     async def _stream_due(self, stamp: float) -> float:
         """Stream what is due, oldest first; return when the next tick comes. Lets others run where many watch."""
@@ -100,4 +102,5 @@ class MarketTasks:
             if nearest is None:
                 await self._deals_changed.wait()
             else:
-                await self._clock.wait_until(self._deals_changed, nearest / 1000 + SLACK_S)
+                due = self._clock.timer_at(nearest / 1000) + SLACK_S
+                await self._seam.wait_until(self._deals_changed, due)

@@ -26,14 +26,5 @@ async def test_the_clock_is_unix_time_plus_offset_and_goes_with_the_timers(autoj
     await trio.sleep(12.5)
     assert clock.unix() == 1_790_000_012.5
     assert clock.stamp_ms() == 1_790_007_212_500
+    assert clock.timer_at(clock.stamp() + 3) == clock.now() + 3
     assert clock.now() - clock.started == 12.5
-
-
-async def test_waiting_ends_at_a_stamp_or_with_the_event(autojump_clock: MockClock) -> None:
-    clock, event = VenueClock(7200, Wall()), trio.Event()
-    began = clock.stamp()
-    await clock.wait_until(event, began + 3)
-    assert clock.stamp() == began + 3
-    event.set()
-    await clock.wait_until(event, began + 30)
-    assert clock.stamp() == began + 3
