@@ -93,7 +93,8 @@ layers: install  ## the import contracts
 check: lint types layers docs test  ## everything a merge needs
 
 sweep: install  ## two hundred seeds of the simulation (narrow it with SEEDS=1..20)
-	$(BIN)/python -m loadsim simulate --seeds $(SEEDS) --hours 0.2 --jobs 2 --coverage
+	$(BIN)/python -m loadsim simulate --seeds $(SEEDS) --hours 0.2 --jobs 2 --coverage \
+		$(if $(filter 1..200,$(SEEDS)),--coverage-min 95)
 
 soak: install  ## ten simulated hours of faults, then ten minutes over TCP (narrow it with S="--short")
 	$(BIN)/python -m loadsim soak $(S)

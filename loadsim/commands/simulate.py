@@ -1,7 +1,7 @@
 """``loadsim simulate``: client and venue in virtual time, from one seed or many, checked against the venue's books.
 
-Exit codes: 0 all well, 1 an invariant was broken, 2 for input that cannot be used. What failed is told with the line
-that replays it, first and last, and is looked for in a smaller run.
+Exit codes: 0 all well, 1 an invariant was broken or too little was covered, 2 for input that cannot be used. What
+failed is told with the line that replays it, first and last, and is looked for in a smaller run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import click
 import msgspec
 
-from loadsim.simulation.coverage import never, table
+from loadsim.simulation.coverage import covered, never, table
 from loadsim.simulation.plan import Level
 from loadsim.simulation.planted import PLANTED
 from loadsim.simulation.sweep import Job, plan_of, replay_line, run_jobs, shrink
@@ -84,6 +84,12 @@ class FaultList(click.ParamType[tuple[int, ...]]):
 )
 @click.option("--plant", type=click.Choice(sorted(PLANTED)), help="Break the product on purpose.")
 @click.option("--coverage", is_flag=True, help="Show which fault met which order, and what never met.")
+@click.option(
+    "--coverage-min",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail if fewer of the cells of --coverage were reached.",
+)
 @click.option("--shrink/--no-shrink", "shrinks", default=True, help="Look for a smaller run that fails.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document at the end.")
 def simulate(
@@ -95,6 +101,7 @@ def simulate(
     faults: tuple[int, ...] | None,
     plant: str | None,
     coverage: bool,
+    coverage_min: float | None,
     shrinks: bool,
     as_json: bool,
 ) -> None:
@@ -129,19 +136,28 @@ def simulate(
             click.echo(
                 f"smallest of {runs} runs that fails ({len(plan_of(smaller).faults)} faults): {smallest}"
             )
+    missing = never(cells)
     if as_json:
-        document = {"runs": done, "failed": len(failed), "smallest": smallest, "virtual_s": virtual_s}
+        document = {
+            "runs": done,
+            "failed": len(failed),
+            "smallest": smallest,
+            "virtual_s": virtual_s,
+            "coverage": {"share": covered(cells), "never": missing},
+        }
         click.echo(json.dumps(document, indent=2))
     else:
         if coverage:
             click.echo(table(cells))
-            missing = never(cells)
             shown = ", ".join(missing[:NEVER_SHOWN]) + (", ..." if len(missing) > NEVER_SHOWN else "")
             click.echo(f"never reached ({len(missing)}): {shown or 'nothing'}")
         click.echo(
             f"{len(listed) - len(failed)} of {len(listed)} runs passed, {virtual_s / 3600:.2f} virtual hours"
         )
-    if failed:
+    is_short = coverage_min is not None and 100 * covered(cells) < coverage_min
+    if is_short:
+        click.echo(f"{covered(cells):.1%} of the cells were reached, {coverage_min:g} % are wanted", err=True)
+    if failed or is_short:
         raise SystemExit(BROKEN)
 
 

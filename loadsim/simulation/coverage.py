@@ -4,37 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
 
-from loadsim.simulation.plan import KINDS
+from loadsim.simulation.cells import CELLS, KINDS, STATES
 
-__all__ = ["CELLS", "covered", "never", "table"]
-
-STATES: Final = ("none", "new", "sent", "unknown", "open", "settling")
-PHASES: Final = ("ready", "reconnecting", "connecting", "authenticating", "degraded")
-
-POSSIBLE: Final = {("none", phase) for phase in PHASES} | {
-    ("new", "ready"),
-    ("new", "reconnecting"),
-    ("new", "connecting"),
-    ("new", "authenticating"),
-    ("sent", "ready"),
-    ("unknown", "ready"),
-    ("unknown", "reconnecting"),
-    ("unknown", "connecting"),
-    ("unknown", "authenticating"),
-    *(("open", phase) for phase in PHASES),
-    *(("settling", phase) for phase in PHASES),
-}
-"""An order is SENT only while its link is up."""
-
-CELLS: Final = tuple(
-    (kind, state, phase)
-    for kind in KINDS
-    for state in STATES
-    for phase in PHASES
-    if (state, phase) in POSSIBLE
-)
+__all__ = ["covered", "never", "table"]
 
 
 def covered(cells: Mapping[tuple[str, str, str], int]) -> float:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import trio
 
 from loadsim.simulation.history import History
+from loadsim.simulation.marksman import Marksman
 from loadsim.simulation.network import SimNetwork
 from loadsim.simulation.plan import SimFault, SimPlan
 from loadsim.simulation.workload import Workload
@@ -76,6 +77,7 @@ class Nemesis:
         self._placed = trio.Event()
         self._crashes: deque[float] = deque()
         self._over: list[Callable[[], None]] = []
+        self._marksman = Marksman(network, venue, client, work)
         self._is_calm = False
         self.closed_until = 0.0
         """Until then the venue is being restarted."""
@@ -93,13 +95,15 @@ class Nemesis:
             self._nursery.start_soon(self._one, fault)
 
     async def _one(self, fault: SimFault) -> None:
-        if fault.on_order:
+        if fault.aim is not None:
+            await self._marksman.take_aim(fault.aim)
+        elif fault.on_order:
             with trio.move_on_after(ORDER_WAIT_S):
                 await self._placed.wait()
             await trio.sleep(3 * fault.share * self._network.weather.latency())
         if self._is_calm:
             return
-        states = {h.state.value for h in self._client.orders.values() if not h.state.ended} or {"none"}
+        states = {h.state.value for h in self._work.alive.values() if not h.state.ended} or {"none"}
         for state in states:
             self.cells[fault.kind, state, self._client.phase.value] += 1
         self.applied[fault.kind] += 1
@@ -116,6 +120,7 @@ class Nemesis:
     def calm(self) -> None:
         """End all faults: from here on everything must heal."""
         self._is_calm = True
+        self._marksman.give_up()
         for undo in self._over:
             undo()
         self._over.clear()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import random
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-__all__ = ["KINDS", "LATENCIES", "Level", "SimFault", "SimPlan", "draw_sim_plan", "standard_plan"]
+from loadsim.simulation.cells import CELLS, KINDS, Aim
+
+__all__ = ["LATENCIES", "STALE_AFTER_S", "Level", "SimFault", "SimPlan", "draw_sim_plan", "standard_plan"]
 
 Level = Literal["message", "bytes"]
 
@@ -26,26 +28,16 @@ LATENCIES: Final = {
 """Class -> seconds each message takes at least, and up to how much more. On the grid, arrivals share their instants, so
 that the scheduler has something to choose."""
 
-NETWORK: Final = ("cut", "finish", "stall", "slow", "flap", "unreachable", "slow_accept", "cut_within")
-VENUE: Final = (
-    "drop",
-    "half_open",
-    "restart",
-    "busy",
-    "refuse",
-    "lose_reply",
-    "delay_reply",
-    "duplicate_reply",
-    "reorder_reply",
-    "truncate",
-    "garbage",
-    "slow_drain",
-    "bare_41",
-    "reject_auth",
-    "lose_request",
-)
-CLIENT: Final = ("crash", "wall_jump", "cancel", "disk_full", "disk_slow")
-KINDS: Final = (*NETWORK, *VENUE, *CLIENT)
+AIM_FIRST_S: Final = 20.0
+AIM_EVERY_S: Final = 90.0
+"""An aimed fault may take this long: the next one comes after it."""
+
+AIMS_PER_SEED: Final = 8
+AIM_STRIDE: Final = 257
+"""Neighbouring seeds aim at neighbouring places of a walk that visits every cell before it comes to one again; the
+stride, prime to their number, mixes what one seed meets."""
+
+STALE_AFTER_S: Final = 15.0
 
 ASSETS: Final = ("EURUSD_otc", "GBPUSD_otc", "AUDUSD_otc")
 
@@ -60,6 +52,7 @@ class SimFault(Struct, frozen=True):
         for_s: how long it lasts, where it lasts.
         share: from 0 to 1: what else is to be chosen.
         on_order: it waits for the next order that is placed, and comes right behind it.
+        aim: it waits until an order is in that state and the link in that phase, and sees to it that they get there.
     """
 
     number: int
@@ -68,6 +61,7 @@ class SimFault(Struct, frozen=True):
     for_s: float
     share: float
     on_order: bool
+    aim: Aim | None = None
 
 
 class SimPlan(Struct, frozen=True, kw_only=True):
@@ -106,6 +100,9 @@ def draw_sim_plan(seed: int, hours: float, level: Level = "message") -> SimPlan:
     else:
         kinds = tuple(sorted(chance.sample(KINDS, chance.randint(2, len(KINDS)))))
     per_hour = chance.choice((30.0, 60.0, 120.0))
+    faults = _draw_faults(seed, hours, per_hour, kinds)
+    aimed = _draw_aimed(seed, hours) if kinds else ()
+    to_stale = any(fault.aim is not None and "degraded" in fault.aim for fault in aimed)
     slow_reader = chance.random() < 0.25
     return SimPlan(
         seed=seed,
@@ -118,9 +115,9 @@ def draw_sim_plan(seed: int, hours: float, level: Level = "message") -> SimPlan:
         read_pause_s=chance.choice((5.0, 20.0)) if slow_reader else 0.0,
         read_capacity=32 if slow_reader else 10_000,
         journal=chance.random() < 0.5,
-        stale_after_s=chance.choice((None, 15.0)),
+        stale_after_s=chance.choice((None, STALE_AFTER_S)) or (STALE_AFTER_S if to_stale else None),
         refusals=chance.choice((0.0, 0.1)),
-        faults=_draw_faults(seed, hours, per_hour, kinds),
+        faults=_in_order((*faults, *aimed)),
     )
 
 
@@ -161,3 +158,28 @@ def _draw_faults(seed: int, hours: float, per_hour: float, kinds: tuple[str, ...
             break
         found.append(fault)
     return tuple(found)
+
+
+def _draw_aimed(seed: int, hours: float) -> tuple[SimFault, ...]:
+    """The part of a walk over all cells that falls to this seed."""
+    chance = random.Random(f"simulation/{seed}/aims")
+    found: list[SimFault] = []
+    while (at := AIM_FIRST_S + AIM_EVERY_S * len(found)) < hours * 3600:
+        kind, *aim = CELLS[AIM_STRIDE * (AIMS_PER_SEED * seed + len(found)) % len(CELLS)]
+        found.append(
+            SimFault(
+                number=0,
+                at=at,
+                kind=kind,
+                for_s=round(min(20.0, 0.2 + chance.expovariate(1 / 5)), 3),
+                share=chance.random(),
+                on_order=False,
+                aim=(aim[0], aim[1]),
+            )
+        )
+    return tuple(found)
+
+
+def _in_order(faults: tuple[SimFault, ...]) -> tuple[SimFault, ...]:
+    ordered = sorted(faults, key=lambda fault: fault.at)
+    return tuple(structs.replace(fault, number=number) for number, fault in enumerate(ordered))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from threading import Thread
 
 import msgspec
 
@@ -69,9 +73,23 @@ def run_jobs(jobs: Iterable[Job], processes: int = 1) -> Iterator[tuple[Job, Out
         for job in jobs:
             yield job, run_job(job)
         return
-    with ProcessPoolExecutor(processes) as pool:
+    ours, theirs = Pipe()  # its other end closes with this process, however that ends
+    with ours, theirs, ProcessPoolExecutor(processes, initializer=_end_with, initargs=(ours, theirs)) as pool:
         listed = list(jobs)
         yield from zip(listed, pool.map(run_job, listed, chunksize=1), strict=True)
+
+
+def _end_with(parent: Connection, wire: Connection) -> None:
+    """In a worker: end when the process that began it does, which may have been killed and can tell nobody."""
+    parent.close()  # our copy of its end
+
+    def wait() -> None:
+        try:
+            wire.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    Thread(target=wait, daemon=True, name="end with the parent").start()
 
 
 def shrink(job: Job, outcome: Outcome) -> tuple[Job, int]:

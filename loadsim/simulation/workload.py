@@ -28,6 +28,8 @@ class Workload:
         waiting: scopes of those who wait for a result; a fault may cancel one.
         on_placed: called right after an order was taken on.
         on_rejected: called with the id of an order that has just become REJECTED.
+        alive: orders that have not ended.
+        quiet_until: no order is placed before, but on request.
     """
 
     def __init__(self, plan: SimPlan, client: Client, history: History, nursery: trio.Nursery) -> None:
@@ -35,6 +37,8 @@ class Workload:
         self.waiting: dict[str, trio.CancelScope] = {}
         self.on_placed: Callable[[], None] = lambda: None
         self.on_rejected: Callable[[str], None] = lambda request_id: None
+        self.alive: dict[str, OrderHandle] = {}
+        self.quiet_until = 0.0
         self.placed = 0
         self.answers = 0
         self._plan = plan
@@ -43,6 +47,7 @@ class Workload:
         self._nursery = nursery
         self._orders = random.Random(f"simulation/{plan.seed}/orders")
         self._questions = random.Random(f"simulation/{plan.seed}/questions")
+        self._aimed = random.Random(f"simulation/{plan.seed}/orders on request")
 
     async def place_orders(self, until: float) -> None:
         """Place orders until a virtual time; now and then several at once."""
@@ -57,7 +62,14 @@ class Workload:
                 if chance.random() < plan.refusals:
                     amount = 19_999  # more than there will be after the first of them
                 duration, valid = chance.choice(DURATIONS_S), chance.choice(VALID_FOR_S)
-                self._nursery.start_soon(self._order, asset, side, amount, duration, valid)
+                if trio.current_time() >= self.quiet_until:
+                    self._nursery.start_soon(self._order, asset, side, amount, duration, valid)
+
+    def place_one(self, duration: int) -> None:
+        """Somebody places an order now."""
+        chance = self._aimed
+        asset, side = chance.choice(self._plan.assets), chance.choice(("call", "put"))
+        self._nursery.start_soon(self._order, asset, side, chance.randint(1, 200), duration, VALID_FOR_S[-1])
 
     async def _order(self, asset: str, side: str, amount: int, duration: int, valid_for: float) -> None:
         try:
@@ -67,6 +79,7 @@ class Workload:
             return
         self.placed += 1
         name = handle.request_id
+        self.alive[name] = handle
         self._history.say(f"order {name}: {side} {amount} {asset} {duration}s", name)
         self.on_placed()
         self._nursery.start_soon(self._follow, handle)
@@ -87,6 +100,10 @@ class Workload:
         try:
             async for change in handle.changes():
                 self._history.say(f"order {name} is {change.state.value}: {change.cause}", name)
+                if change.state.ended:
+                    self.alive.pop(name, None)
+                else:
+                    self.alive[name] = handle
                 if change.state is OrderState.SETTLED:
                     self.settled.setdefault(name, handle.deal)
                 elif change.state is OrderState.REJECTED:

@@ -72,7 +72,9 @@ async def test_engineio_pings_and_closes_who_does_not_answer(autojump_clock: Moc
             await transport.send(["3"])
         assert trio.current_time() - start == pytest.approx(0.9)
         await ended(transport)
-        assert trio.current_time() - start == pytest.approx(1.4)  # a fourth ping, and 200 ms without an answer
+        assert trio.current_time() - start == pytest.approx(
+            1.4
+        )  # a fourth ping, and 200 ms without an answer
 
 
 async def test_socketio_connects_and_emits_auth(autojump_clock: MockClock) -> None:
@@ -113,7 +115,9 @@ async def test_socketio_echoes_events_acks_and_binary(autojump_clock: MockClock)
         assert answer == ['462-789[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"a", b"b"]
 
 
-async def test_socketio_gives_up_on_who_does_not_connect_and_lets_go_who_disconnects(autojump_clock: MockClock) -> None:
+async def test_socketio_gives_up_on_who_does_not_connect_and_lets_go_who_disconnects(
+    autojump_clock: MockClock,
+) -> None:
     async with served("socket.io") as (transport, _):
         start = trio.current_time()
         await ended(transport, pong=True)

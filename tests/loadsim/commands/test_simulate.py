@@ -37,6 +37,13 @@ def test_json_is_one_document():
     assert document["failed"] == 0
 
 
+def test_too_little_coverage_fails_and_says_so():
+    done = run("--seed", "2", "--hours", "0.02", "--coverage-min", "95", "--json")
+    assert done.exit_code == 1
+    assert "of the cells were reached, 95 % are wanted" in done.stderr
+    assert json.loads(done.stdout)["coverage"]["share"] < 0.95
+
+
 def test_what_cannot_be_used_is_refused():
     assert run().exit_code == 2
     assert run("--seeds", "9..3").exit_code == 2

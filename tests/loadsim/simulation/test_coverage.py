@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadsim.simulation.coverage import CELLS, covered, never, table
+from loadsim.simulation.cells import CELLS
+from loadsim.simulation.coverage import covered, never, table
 
 
 def test_what_was_reached_and_what_was_not():

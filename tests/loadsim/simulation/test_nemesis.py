@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from loadsim.simulation.plan import KINDS, SimFault, draw_sim_plan
+from loadsim.simulation.cells import KINDS
+from loadsim.simulation.plan import SimFault, draw_sim_plan
 from loadsim.simulation.world import run_world
 
 

@@ -20,7 +20,7 @@ FOUND = {
     "overflow_unsaid": (5, "P4"),
     "leaked_task": (1, "R10"),
     "journal_after_wire": (6, "I2"),
-    "loss_by_guess": (1, "I"),
+    "loss_by_guess": (3, "I"),
     "reconnect_storm": (19, "R8"),
     "outage_forgets_readers": (1, "R8"),
     "journal_without_results": (2, "I11"),
