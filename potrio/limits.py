@@ -230,6 +230,7 @@ HISTORY_PAGES_MAX: Final = 64
 
 RECONNECT_BASE: Final = 0.5
 RECONNECT_CAP: Final = 5.0
+RECONNECT_CAP_MAX: Final = 3600.0
 RECONNECT_STABLE: Final = 10.0
 """Full-jitter backoff between attempts (the first is at once); reset once a connection stayed ready this long."""
 

@@ -14,12 +14,13 @@ from unittest.mock import patch
 import msgspec
 import trio
 
-from potrio.actors import connection, order_facts
+from potrio.actors import order_facts
 from potrio.actors.account import AccountState
 from potrio.actors.evidence import Evidence
 from potrio.actors.feeds import Feeds
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import SubmitOrder
+from potrio.actors.link_settings import LinkSettings
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_journal import OrderJournal
@@ -212,7 +213,7 @@ def loss_by_guess() -> Patches:
 
 def reconnect_storm() -> Patches:
     """A lost link is tried again without a pause."""
-    return ((connection, "RECONNECT", Backoff(base=0.001, cap=0.002, jitter="full", reset_after=10.0)),)
+    return ((LinkSettings, "reconnect", Backoff(base=0.001, cap=0.002, jitter="full", reset_after=10.0)),)
 
 
 def outage_forgets_readers() -> Patches:

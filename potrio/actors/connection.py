@@ -47,9 +47,8 @@ from potrio.errors import (
     PotrioError,
     RemoteProtocolError,
 )
-from potrio.limits import CLOSE_TIMEOUT, RECONNECT_BASE, RECONNECT_CAP, RECONNECT_STABLE
+from potrio.limits import CLOSE_TIMEOUT, RECONNECT_STABLE
 from potrio.protocol.regions import Region
-from potrio.supervision.backoff import Backoff
 from potrio.supervision.context import Context
 from potrio.supervision.ref import Ref
 from potrio.transport.dial import default_ssl_context
@@ -58,7 +57,6 @@ __all__ = ["GIVEN_UP", "ConnectionMessage", "connection", "lane"]
 
 ConnectionMessage = Transmit | SubmitOrder | CheckDeadline | Resync | TooMany | StreamsStale | Pause | Unpause
 
-RECONNECT = Backoff(base=RECONNECT_BASE, cap=RECONNECT_CAP, jitter="full", reset_after=RECONNECT_STABLE)
 
 GIVEN_UP: Final = (AuthError, ConfigError, ConnectError, ConnectionClosed, RemoteProtocolError)
 """What the actor ends with when it gives up: the end of the client, whatever the last error was."""
@@ -119,6 +117,7 @@ class _Driver:
         # Loading the system's certificates takes some 30 ms: once, not at every attempt.
         tls = any(region.url.startswith("wss:") for region in settings.candidates)
         self.ssl_context = settings.ssl_context or (default_ssl_context() if tls else None)
+        self.pauses = settings.reconnect
         self.wire: Wire | None = None  # the present attempt, or the last one
         self.wished: Wire | None = None  # the last one that the program itself wanted ended
         self.renewing = False  # no link is tried while the program is asked for a fresh SSID
@@ -255,7 +254,7 @@ class _Driver:
                 return self.give_up(first_of(failed), actor)
             # The first try after a stable link is at once; so is the very first round.
             if failures and not first:
-                with trio.move_on_after(RECONNECT.delay(failures, self.generator)):
+                with trio.move_on_after(self.pauses.delay(failures, self.generator)):
                     await self.turned.wait()
 
     async def one_connection(self, region: Region, deadline: float) -> PotrioError:

@@ -10,10 +10,17 @@ import msgspec
 from potrio.actors.fresh_ssid import FreshSsid
 from potrio.actors.limiter import RateLimits
 from potrio.actors.region_health import RegionHealth
-from potrio.limits import CONNECT_DEADLINE, HANDSHAKE_TIMEOUT
+from potrio.limits import (
+    CONNECT_DEADLINE,
+    HANDSHAKE_TIMEOUT,
+    RECONNECT_BASE,
+    RECONNECT_CAP,
+    RECONNECT_STABLE,
+)
 from potrio.protocol.regions import Region
 from potrio.protocol.ssid import Ssid
 from potrio.seam import Seam
+from potrio.supervision.backoff import Backoff
 from potrio.transport.base import TransportKind
 from potrio.transport.proxy import Proxy
 from potrio.transport.recorder import Recorder
@@ -26,6 +33,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
 
     Attributes:
         max_retries: attempts in a row to get a lost link back; None: no end.
+        reconnect_pause_max: the longest pause between two of them.
         limits: the budgets of this account and address, shared by whoever is given the same object.
         address: whose budget of an address it is: the venue's.
         health: what is known of the addresses.
@@ -43,12 +51,19 @@ class LinkSettings(msgspec.Struct, frozen=True):
     handshake_timeout: float = HANDSHAKE_TIMEOUT
     connect_deadline: float = CONNECT_DEADLINE
     max_retries: int | None = None
+    reconnect_pause_max: float = RECONNECT_CAP
     proxy: Proxy | None = None
     limits: RateLimits = msgspec.field(default_factory=RateLimits)
     address: Hashable = None
     health: RegionHealth = msgspec.field(default_factory=RegionHealth)
     fresh: FreshSsid | None = None
     recorder: Recorder | None = None
+
+    @property
+    def reconnect(self) -> Backoff:
+        """The pauses between attempts."""
+        cap = self.reconnect_pause_max
+        return Backoff(base=min(RECONNECT_BASE, cap), cap=cap, jitter="full", reset_after=RECONNECT_STABLE)
 
     @property
     def ssid_now(self) -> Ssid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -64,7 +65,7 @@ class Network(MemoryNetwork):
 class Desk:
     """A connection between a scripted venue and recorders."""
 
-    def __init__(self, *scripts, ports=(PORT,), listening=None, timeout=HANDSHAKE_TIMEOUT) -> None:
+    def __init__(self, *scripts, ports=(PORT,), listening=None, timeout=HANDSHAKE_TIMEOUT, **more) -> None:
         self.network = Network(epoch=EPOCH)
         self.link = LinkState()
         self.routed: list = []
@@ -74,7 +75,11 @@ class Desk:
             Region(name=f"r{port}", url=f"ws://127.0.0.1:{port}/socket.io/", is_demo=True) for port in ports
         )
         self.settings = LinkSettings(
-            ssid=parse_ssid(Secret(SSID)), candidates=regions, seam=self.network, handshake_timeout=timeout
+            ssid=parse_ssid(Secret(SSID)),
+            candidates=regions,
+            seam=self.network,
+            handshake_timeout=timeout,
+            **more,
         )
 
     def children(self):
@@ -219,6 +224,15 @@ async def test_after_having_been_ready_it_tries_for_ever_with_backoff(autojump_c
         lost = [epoch for kind, epoch in desk.links() if kind == "LinkLost"]
         assert lost == sorted(set(lost)), "once per connection, in order"
         assert len(desk.link.counters) <= desk.link.EPOCHS_KEPT
+
+
+@pytest.mark.parametrize("most", [0.0, 0.2, 60.0])
+async def test_the_longest_pause_is_the_users_to_choose(most, autojump_clock):
+    async with at_work(Desk(hang_up, say_nothing, timeout=1.0, reconnect_pause_max=most)) as desk:
+        await trio.sleep(6000)
+        attempts = desk.venue.attempts[20:]
+        pauses = [b - a - 1 for a, b in itertools.pairwise(attempts)]  # each attempt takes a second
+        assert most * 0.8 - 0.1 <= max(pauses) <= most + 2 * CLOSE_TIMEOUT
 
 
 async def test_an_ssid_that_is_rejected_later_ends_it(autojump_clock):
