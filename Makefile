@@ -11,6 +11,7 @@ T ?= tests
 # Where this is set, each of the hundreds of Pythons that the tests start compiles anew whatever it imports.
 export PYTHONDONTWRITEBYTECODE :=
 SEEDS ?= 1..200
+PLAN ?= swarm
 UV := $(shell command -v uv 2>/dev/null)
 
 # The first Python that is new enough, unless PYTHON names one. Each is run, not only looked up: version managers
@@ -99,8 +100,8 @@ sweep: install  ## two hundred seeds of the simulation (narrow it with SEEDS=1..
 soak: install  ## ten simulated hours of faults, then ten minutes over TCP (narrow it with S="--short")
 	$(BIN)/python -m loadsim soak $(S)
 
-swarm: install  ## 10 000 clients on one poller and 200 real ones against a venue in another process
-	$(BIN)/python -m loadsim run examples/plans/swarm.toml --out swarm-report $(S)
+swarm: install  ## 10 000 clients on one poller and 200 real ones against a venue in another process (15 000: PLAN=swarm-15000)
+	$(BIN)/python -m loadsim run examples/plans/$(PLAN).toml --out swarm-report $(S)
 
 bench: install bench-peers bench-actors  ## measure against peers in the same run (narrow it with B=decode)
 	$(BIN)/python -m benchmarks $(B)
