@@ -16,6 +16,7 @@ import trio
 
 from potrio.actors import order_facts
 from potrio.actors.account import AccountState
+from potrio.actors.book import Book
 from potrio.actors.evidence import Evidence
 from potrio.actors.feeds import Feeds
 from potrio.actors.keys import CONNECTION
@@ -24,10 +25,11 @@ from potrio.actors.link_settings import LinkSettings
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_facts import OrderFacts
 from potrio.actors.order_journal import OrderJournal
-from potrio.actors.reconcile import closes_at
+from potrio.actors.reconcile import closes_at, meant_by
 from potrio.actors.router import Routes
 from potrio.actors.stream import Stream
 from potrio.actors.wire import Wire
+from potrio.protocol.client_session import ClientSession
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenOrder
 from potrio.supervision.backoff import Backoff
 
@@ -232,6 +234,102 @@ def journal_without_results() -> Patches:
     return ((OrderJournal, "note", note),)
 
 
+def refusal_misattributed() -> Patches:
+    """A refusal is taken for another order in flight than the one it is for, where there is one."""
+
+    def another(refusal: Any, in_flight: Any) -> Any:
+        meant = meant_by(refusal, in_flight)
+        return next((evidence for evidence in in_flight if evidence is not meant), meant)
+
+    return ((order_facts, "meant_by", another),)
+
+
+def any_deal_will_do() -> Patches:
+    """An order whose answer was lost takes whatever deal of nobody is told."""
+    return ((order_facts, "looks_like", lambda deal, evidence, clock: True),)
+
+
+def deal_kept_twice() -> Patches:
+    """A deal that is given to its order stays among those of nobody."""
+    real = Book.bind
+
+    def bind(self: Book, deal: Any, evidence: Evidence, *, exact: bool) -> Any:
+        changed = real(self, deal, evidence, exact=exact)
+        self.keep_external(deal)
+        return changed
+
+    return ((Book, "bind", bind),)
+
+
+def stale_timer() -> Patches:
+    """The timer of an order goes on when it ends, and then takes it for one whose result is missing, so lost."""
+
+    def due(self: OrderClock, request_id: str) -> None:
+        evidence = self.book.orders[request_id]
+        if evidence.settled and evidence.deal is not None:
+            evidence.deal = msgspec.structs.replace(evidence.deal, profit=-evidence.deal.amount)
+        self.look(evidence)
+
+    return ((OrderClock, "forget_timer", lambda self, request_id: None), (OrderClock, "due", due))
+
+
+def login_unsettles() -> Patches:
+    """The lists of each login put a zero in the place of results that were known."""
+    real = OrderFacts.opened_list
+
+    def opened_list(self: OrderFacts) -> None:
+        real(self)
+        for evidence in list(self.book.orders.values()):
+            if evidence.settled and evidence.deal is not None:
+                evidence.deal = msgspec.structs.replace(evidence.deal, profit=Decimal(0))
+                self.clock.show(evidence)
+
+    return ((OrderFacts, "opened_list", opened_list),)
+
+
+def tenths_of_cents() -> Patches:
+    """Winnings are a tenth of a cent too high."""
+    real = Evidence.join
+
+    def join(self: Evidence, deal: Any, **options: Any) -> None:
+        if deal.profit is not None and deal.profit > 0:
+            deal = msgspec.structs.replace(deal, profit=deal.profit + Decimal("0.001"))
+        real(self, deal, **options)
+
+    return ((Evidence, "join", join),)
+
+
+def stake_kept() -> Patches:
+    """What was staked counts as at stake after the order has ended, too."""
+
+    def exposure(self: Book) -> Decimal:
+        return sum((e.intent.amount for e in self.orders.values() if e.deal is not None), Decimal(0))
+
+    return ((Book, "exposure", exposure),)
+
+
+def orders_not_counted() -> Patches:
+    """The counters of a connection know nothing of the orders that were sent on it."""
+    real = Wire.put
+
+    async def put(self: Wire, transport: Any, messages: list[Any]) -> None:
+        await real(self, transport, messages)
+        self.counters.events_sent.pop("openOrder", None)
+
+    return ((Wire, "put", put),)
+
+
+def login_not_awaited() -> Patches:
+    """A keep-alive is sent right behind the login, before its answer."""
+    real = ClientSession.authenticate
+
+    def authenticate(self: ClientSession, frame_payload: str) -> None:
+        real(self, frame_payload)
+        self._queue(['42["ps"]'])
+
+    return ((ClientSession, "authenticate", authenticate),)
+
+
 PLANTED: Final[dict[str, Callable[[], Patches]]] = {
     bug.__name__: bug
     for bug in (
@@ -251,6 +349,15 @@ PLANTED: Final[dict[str, Callable[[], Patches]]] = {
         reconnect_storm,
         outage_forgets_readers,
         journal_without_results,
+        refusal_misattributed,
+        any_deal_will_do,
+        deal_kept_twice,
+        stale_timer,
+        login_unsettles,
+        tenths_of_cents,
+        stake_kept,
+        orders_not_counted,
+        login_not_awaited,
     )
 }
 

@@ -24,6 +24,15 @@ FOUND = {
     "reconnect_storm": (19, "R8"),
     "outage_forgets_readers": (1, "R8"),
     "journal_without_results": (2, "I11"),
+    "refusal_misattributed": (80, "I7"),
+    "any_deal_will_do": (26, "I3"),
+    "deal_kept_twice": (1, "I4"),
+    "stale_timer": (1, "I5"),
+    "login_unsettles": (1, "I5"),
+    "tenths_of_cents": (1, "I17"),
+    "stake_kept": (1, "I10"),
+    "orders_not_counted": (1, "P10"),
+    "login_not_awaited": (1, "P6"),
 }
 """Bug -> the first seed of 0.05 hours that finds it, and the beginning of what is said of it. All are far below 500."""
 
@@ -37,7 +46,7 @@ def test_a_planted_bug_is_found_and_without_it_the_seed_is_green(name, outcome_o
 
 
 def test_there_are_at_least_twelve():
-    assert len(PLANTED) >= 12
+    assert len(PLANTED) == len(FOUND) >= 12
 
 
 def test_after_the_block_the_product_is_whole():
