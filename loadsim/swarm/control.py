@@ -27,7 +27,7 @@ class VenueControl:
     """
 
     def __init__(self, url: str) -> None:
-        target = parse_target(url, allow_insecure=True)
+        target = parse_target(url)
         host = f"[{target.host}]" if ":" in target.host else target.host
         self._base = f"http{'s' if target.tls else ''}://{host}:{target.port}"
         self._rules: list[dict[str, Any]] = []

@@ -43,7 +43,6 @@ async def play_full(stage: Stage, arrival: Arrival) -> None:
         url=stage.spec.url,
         seam=link or stage.seam,
         ssl_context=stage.ssl_context,
-        allow_insecure=True,
     )
     try:
         while not player.finished:

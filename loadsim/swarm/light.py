@@ -71,9 +71,7 @@ class Life:
         stage = self._stage
         try:
             with trio.move_on_after(HANDSHAKE_TIMEOUT) as opening:
-                async with dial(
-                    stage.spec.url, seam=self._seam, ssl_context=stage.ssl_context, allow_insecure=True
-                ) as transport:
+                async with dial(stage.spec.url, seam=self._seam, ssl_context=stage.ssl_context) as transport:
                     sample = self._sampler(transport)
                     stage.samplers.add(sample)
                     try:

@@ -117,7 +117,7 @@ class MuxClients:
         allowed_hosts: Collection[str] = (),
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        target = parse_target(url, allow_insecure=True)
+        target = parse_target(url)
         if not (is_loopback(target.host) or target.host in allowed_hosts):
             raise ConfigError("url", f"{target.host} is not this machine, and not among the allowed hosts")
         if not 0 < connects_per_second <= CONNECTS_PER_SECOND_MAX:

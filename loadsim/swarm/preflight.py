@@ -92,7 +92,7 @@ async def check_login(url: str, seed: int, ca_file: str | None = None, seam: Sea
         if ca_file is not None:
             context = default_ssl_context(seam.read_file(Path(ca_file)).decode())
         with trio.move_on_after(LOGIN_TIMEOUT_S) as scope:
-            async with dial(url, seam=seam, ssl_context=context, allow_insecure=True) as transport:
+            async with dial(url, seam=seam, ssl_context=context) as transport:
                 session = ClientSession(now=seam.now())
                 while True:
                     for event in session.receive_messages(await transport.receive(), seam.now()):

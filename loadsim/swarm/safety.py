@@ -40,7 +40,7 @@ def check_target(url: str, allowed: Collection[str] = ()) -> Target:
     Raises:
         ConfigError: it is no URL, a host of the public service, or one that is not allowed.
     """
-    target = parse_target(url, allow_insecure=True)
+    target = parse_target(url)
     if is_public(target.host):
         raise ConfigError(
             "target", f"{target.host} is a host of the public service: it is never put under load"
@@ -69,7 +69,7 @@ def read_allow_list(path: Path, seam: Seam = REAL) -> frozenset[str]:
     if len(hosts) > HOSTS_MAX:
         raise ConfigError(str(path), f"names more than {HOSTS_MAX} hosts")
     for host in hosts:
-        parse_target(f"ws://[{host}]/" if ":" in host else f"ws://{host}/", allow_insecure=True)
+        parse_target(f"wss://[{host}]/" if ":" in host else f"wss://{host}/")
         if is_public(host):
             raise ConfigError(str(path), f"{host} is a host of the public service: it cannot be allowed")
     return frozenset(hosts)

@@ -71,8 +71,8 @@ class Stage:
         self.accounts: dict[str, int] = {}
         self.links: dict[int, HurtLink] = {}
         self.faults: tuple[FaultSpec, ...] = fault_schedule(spec.plan)
-        self.host = parse_target(spec.url, allow_insecure=True).host
-        self.is_tls = parse_target(spec.url, allow_insecure=True).tls
+        self.host = parse_target(spec.url).host
+        self.is_tls = parse_target(spec.url).tls
         self.ssl_context = self._make_context() if self.is_tls else None
         self._zone_s: float | None = None
         self._gap_keys = {lane: key_of("tick_gap", {"lane": lane}) for lane in LANES}

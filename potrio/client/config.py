@@ -45,11 +45,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         region: the public region to try first (``"eu"``); the others follow.
         transport: ``"framed"`` (fast, the default) or ``"trio-websocket"`` (the library, as a reference).
         headers: HTTP headers of the upgrade; they replace the defaults of the same name.
-        ssl_context: your own certificates; the default verifies against the system's.
+        ssl_context: your own certificates; the default verifies against the system's. One that does not verify is
+            refused.
         ca_file: a file of certificates (PEM) to trust in the place of the system's.
         proxy: connect through it: ``http://user:password@host:port`` (CONNECT) or ``socks5://...`` (needs the extra
             ``proxy``); it is given the venue's name to look up, and sees no token.
-        allow_insecure: send the token in clear (``ws://``) to a host that is not this machine.
+        allow_insecure: on this machine, and on no other, an ``ssl_context`` need not verify who answers.
         arm_live: allow orders on a live account; without it only a demo account trades.
         handshake_timeout_s: the budget of one attempt, from DNS to authentication.
         connect_deadline_s: the budget of the very first round over all addresses.
@@ -173,7 +174,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError("urls", "cannot be given together with url")
         for url in self.urls:
             try:
-                parse_target(url, allow_insecure=self.allow_insecure)
+                parse_target(url)
             except ConfigError as error:
                 raise ConfigError("urls", error.reason) from None
         if not self.connect_deadline_s > 0:

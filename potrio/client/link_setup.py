@@ -13,6 +13,7 @@ from potrio.errors import ConfigError
 from potrio.protocol.ssid import Ssid
 from potrio.transport.dial import default_ssl_context
 from potrio.transport.proxy import parse_proxy
+from potrio.transport.target import parse_target, trusted
 
 __all__ = ["link_settings", "tls_context"]
 
@@ -21,15 +22,19 @@ def link_settings(config: Config, ssid: Ssid) -> LinkSettings:
     """Everything a connection needs to know.
 
     Raises:
-        ConfigError: a field cannot be used; `Config.checked` has not found out because it reads no files.
+        ConfigError: a field cannot be used; `Config.checked` reads no files and looks at no certificates.
     """
+    candidates, ssl_context = config.candidates(ssid), tls_context(config)
+    if ssl_context is not None:
+        for region in candidates:
+            trusted(parse_target(region.url), ssl_context, allow_insecure=config.allow_insecure)
     return LinkSettings(
         ssid=ssid,
-        candidates=config.candidates(ssid),
+        candidates=candidates,
         seam=config.seam,
         transport=config.transport,
         headers=config.headers,
-        ssl_context=tls_context(config),
+        ssl_context=ssl_context,
         allow_insecure=config.allow_insecure,
         handshake_timeout=config.handshake_timeout_s,
         connect_deadline=config.connect_deadline_s,

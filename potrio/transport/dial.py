@@ -9,7 +9,8 @@ the caller bounds all stages together and may name the one under way, of which `
             ...                       # Engine.IO, Socket.IO, authentication
             scope.deadline = math.inf  # connected: the block goes on without a deadline
 
-Certificates and host names are always verified, unless a caller hands in an `ssl.SSLContext` that says otherwise.
+Certificates and host names are always verified; an `ssl.SSLContext` that does not is refused, but for this machine when
+the caller says so.
 Redirects are not followed, proxies of the environment are not used, compression is not offered. Through a proxy that
 was named, dns and tcp lead to the proxy: they are parts of the stage "proxy", and the venue's name is the proxy's to
 look up.
@@ -43,7 +44,7 @@ from potrio.transport.failure_words import failure_words
 from potrio.transport.framed import FramedTransport
 from potrio.transport.http_head import HeadBuffer, receive_head
 from potrio.transport.proxy import Proxy, start_tunnel
-from potrio.transport.target import Target, is_loopback, parse_target
+from potrio.transport.target import Target, is_loopback, parse_target, trusted
 from potrio.transport.upgrade import ClientUpgrade, request_headers
 
 __all__ = ["default_ssl_context", "dial", "open_stream"]
@@ -70,8 +71,8 @@ async def dial(
         seam: the door to the network.
         kind: who speaks WebSocket on the connection; DNS, TCP and TLS are the same code for all.
         headers: request headers besides those of the handshake; they replace the defaults of the same name.
-        ssl_context: replaces `default_ssl_context`, and with it all that is verified.
-        allow_insecure: let ``ws://`` reach other machines.
+        ssl_context: replaces `default_ssl_context`; it has to verify certificates and host names as that does.
+        allow_insecure: on this machine it need not.
         proxy: connect through it.
         on_stage: called with ``"dns"``, ``"tcp"``, ``"proxy"``, ``"tls"``, ``"http"`` as each stage starts.
         message_max: bytes in one message of the server.
@@ -81,7 +82,7 @@ async def dial(
         The open transport; it is closed when the block ends.
 
     Raises:
-        ConfigError: url, headers or kind cannot be used; nothing was sent.
+        ConfigError: url, headers, kind or context cannot be used; nothing was sent.
         NameNotResolved, ConnectRefused, ProxyFailed, TlsFailed, UpgradeRejected: that stage failed; the connection is
             closed.
 
@@ -89,7 +90,7 @@ async def dial(
     """
     if kind not in get_args(TransportKind):
         raise ConfigError("transport", f"must be one of {', '.join(get_args(TransportKind))}, not {kind!r}")
-    target = parse_target(url, allow_insecure=allow_insecure)
+    target = trusted(parse_target(url), ssl_context, allow_insecure=allow_insecure)
     extra = request_headers(headers)
     stream = await open_stream(target, seam=seam, ssl_context=ssl_context, proxy=proxy, on_stage=on_stage)
     opening: AbstractAsyncContextManager[Transport]
@@ -138,7 +139,7 @@ async def open_stream(
     """Go through dns, tcp (or proxy) and tls: all that comes before the first byte of HTTP.
 
     Raises:
-        ConfigError: ``ws://`` would leave this machine.
+        ConfigError: the name of this machine leads to another one.
         NameNotResolved, ConnectRefused, ProxyFailed, TlsFailed: that stage failed; nothing is left open.
 
     Waits for the network. Cancelling closes what was open.
@@ -174,8 +175,9 @@ async def _resolve(target: Target, seam: Seam) -> list[tuple[int, tuple[str | in
     if target.loopback_only:
         for _, address in addresses:
             if not is_loopback(str(address[0])):
+                way = "without verification" if target.tls else "ws://"
                 raise ConfigError(
-                    "url", f"ws:// is for this machine only, and {target.host} is not this machine"
+                    "url", f"{way} is for this machine only, and {target.host} is not this machine"
                 )
     return addresses
 

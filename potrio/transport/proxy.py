@@ -114,10 +114,13 @@ async def start_tunnel(stream: trio.abc.Stream, proxy: Proxy, target: Target) ->
 
     Raises:
         ProxyFailed: it refuses, closes the connection, or does not speak its protocol.
-        ConfigError: a token would be readable on the way: ``ws://`` through a proxy on another machine.
+        ConfigError: a token could be read on the way: unverified, or ``ws://``, through a proxy on another machine.
     """
     if target.loopback_only and not is_loopback(proxy.host):
-        raise ConfigError("proxy", "ws:// is for this machine only, and the proxy is on another: use wss://")
+        way = "without verification" if target.tls else "ws://"
+        raise ConfigError(
+            "proxy", f"{way} is for this machine only, and the proxy is on another: use wss://, verified"
+        )
     try:
         if proxy.kind == "http":
             fault = await _http_connect(stream, proxy, target)

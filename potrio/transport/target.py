@@ -1,16 +1,21 @@
-"""Where to connect: a WebSocket URL, checked part by part so that a bad one is named by its fault."""
+"""Where to connect: a WebSocket URL, checked part by part so that a bad one is named by its fault.
+
+A token leaves this machine only to a peer whose certificate and name were verified: ``ws://`` elsewhere is no target,
+and with an `ssl.SSLContext` that does not verify, `trusted` lets loopback alone be one.
+"""
 
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from potrio.errors import ConfigError
 
-__all__ = ["Target", "is_loopback", "parse_target"]
+__all__ = ["Target", "is_loopback", "parse_target", "trusted"]
 
 HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?"
@@ -23,7 +28,11 @@ PATH_CHARS = re.compile(r"[!-~]+")
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A checked URL. ``str`` shows scheme, host and port only: paths and queries stay out of texts and logs."""
+    """A checked URL. ``str`` shows scheme, host and port only: paths and queries stay out of texts and logs.
+
+    Attributes:
+        loopback_only: whatever its name resolves to has to be this machine: nobody verifies who answers.
+    """
 
     tls: bool
     host: str
@@ -42,12 +51,11 @@ class Target(Struct, frozen=True, kw_only=True):
         return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
 
 
-def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
+def parse_target(url: str) -> Target:
     """Check a URL and take it apart.
 
     Args:
         url: ``wss://host[:port][/path][?query]``, or ``ws://`` on this machine.
-        allow_insecure: let ``ws://`` reach other machines, with everything readable on the way.
 
     Raises:
         ConfigError: the URL cannot be used; the text names scheme, host, port or path and repeats no query.
@@ -82,18 +90,45 @@ def parse_target(url: str, *, allow_insecure: bool = False) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not PATH_CHARS.fullmatch(path):
         raise ConfigError("url", "the path must be ASCII: percent-encode it")
-    if not (tls or allow_insecure or is_loopback(host)):
+    if not (tls or is_loopback(host)):
         raise ConfigError(
-            "url",
-            f"ws:// would send the token readable to {host}: use wss://, or set allow_insecure=True",
+            "url", f"ws:// would send the token readable to {host}: it is for this machine only, use wss://"
         )
     return Target(
         tls=tls,
         host=host,
         port=port if port is not None else (443 if tls else 80),
         path=path,
-        loopback_only=not tls and not allow_insecure,
+        loopback_only=not tls,
     )
+
+
+def trusted(target: Target, context: ssl.SSLContext | None, *, allow_insecure: bool = False) -> Target:
+    """A target as it may be reached with these certificates; None: the default context, which verifies.
+
+    Args:
+        target: where to.
+        context: of the caller; it may trust whom it likes, as long as it verifies.
+        allow_insecure: on this machine it need not (a server under test, with a certificate of its own making).
+
+    Raises:
+        ConfigError: it does not verify certificate and host name, and the token would go to who knows whom.
+    """
+    if not target.tls or context is None:
+        return target
+    if context.verify_mode is not ssl.CERT_NONE and context.check_hostname:
+        return target
+    if not is_loopback(target.host):
+        raise ConfigError(
+            "ssl_context",
+            f"does not verify that it is {target.host} who answers: trust its certificate with ca_file instead",
+        )
+    if not allow_insecure:
+        raise ConfigError(
+            "ssl_context",
+            "does not verify who answers: use ca_file, or, on this machine only, set allow_insecure=True",
+        )
+    return structs.replace(target, loopback_only=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -72,6 +72,37 @@ def test_what_cannot_be_used_names_its_field(options, path):
     assert caught.value.path == path
 
 
+def unverifying() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"region": "eu"}, {"url": "wss://venue.test/"}, {"urls": ("wss://a.test/",)}]
+)
+@pytest.mark.parametrize("allow", [False, True])
+def test_certificates_that_are_not_verified_lead_nowhere_but_here(options, allow):
+    with pytest.raises(ConfigError, match="trust its certificate with ca_file") as caught:
+        settings(ssl_context=unverifying(), allow_insecure=allow, **options)
+    assert caught.value.path == "ssl_context"
+
+
+def test_on_this_machine_they_need_not_be_if_one_says_so():
+    url, context = "wss://127.0.0.1:1/", unverifying()
+    with pytest.raises(ConfigError, match="set allow_insecure=True"):
+        settings(url=url, ssl_context=context)
+
+    assert settings(url=url, ssl_context=context, allow_insecure=True).ssl_context is context
+
+
+def test_certificates_of_ones_own_are_allowed_anywhere():
+    context = ssl.create_default_context()
+
+    assert settings(url="wss://venue.test/", ssl_context=context).ssl_context is context
+
+
 def test_a_proxy_and_a_fresh_ssid():
     async def fresh(error):
         return SSID

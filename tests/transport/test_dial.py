@@ -201,12 +201,25 @@ async def test_localhost_that_is_not_this_machine_is_refused(fails):
     assert str(error) == "url: ws:// is for this machine only, and localhost is not this machine"
 
 
-async def test_an_insecure_connection_elsewhere_can_be_asked_for(fails):
+@pytest.mark.parametrize("url", ["ws://elsewhere.test:1/", "ws://10.0.0.1:1/"])
+async def test_nothing_lets_a_token_leave_this_machine_readable(fails, url):
+    error = await fails(ConfigError, url, seam=OtherAddresses("127.0.0.1"), allow_insecure=True)
+
+    assert error.path == "url"
+
+
+async def test_a_name_of_this_machine_that_is_not_is_refused_unverified(fails):
     error = await fails(
-        ConnectRefused, "ws://elsewhere.test:1/", seam=OtherAddresses("127.0.0.1"), allow_insecure=True
+        ConfigError,
+        "wss://localhost:9/",
+        seam=OtherAddresses("192.0.2.7"),
+        ssl_context=unverifying(),
+        allow_insecure=True,
     )
 
-    assert error.target == "ws://elsewhere.test:1"
+    assert (
+        str(error) == "url: without verification is for this machine only, and localhost is not this machine"
+    )
 
 
 # --- dns and tcp -----------------------------------------------------------------------------------------------------
@@ -313,16 +326,45 @@ def test_the_default_context_verifies():
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-async def test_a_context_of_the_callers_decides(serve, kind, certificates):
+def unverifying() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def test_a_server_here_need_not_be_verified_if_the_caller_says_so(serve, kind, certificates):
     async with serve(echo, certificates.server("other.test", unknown=True)) as port:
         url = f"wss://127.0.0.1:{port}/"
-        async with dial(url, kind=kind, ssl_context=context) as transport:
+        async with dial(url, kind=kind, ssl_context=unverifying(), allow_insecure=True) as transport:
             await transport.send(["x"])
 
             assert await transport.receive() == ["x"]
+
+
+@pytest.mark.parametrize("allow", [False, True])
+async def test_who_answers_elsewhere_is_verified_before_anything_is_sent(allow):
+    stages = []
+    with pytest.raises(ConfigError, match="ssl_context: does not verify that it is example"):
+        async with dial(
+            "wss://example.test/", ssl_context=unverifying(), allow_insecure=allow, on_stage=stages.append
+        ):
+            pass
+
+    assert stages == []
+
+
+async def test_a_context_that_stops_verifying_while_it_is_used(serve, kind, certificates):
+    """It is the caller's and can be changed: each attempt looks at it anew."""
+    context = certificates.client()
+    async with serve(echo, certificates.server()) as port:
+        url = f"wss://127.0.0.1:{port}/"
+        async with dial(url, kind=kind, ssl_context=context):
+            pass
+        context.check_hostname = False
+        with pytest.raises(ConfigError, match="ssl_context: does not verify who answers"):
+            async with dial(url, kind=kind, ssl_context=context):
+                pass
 
 
 async def test_a_port_that_does_not_speak_tls(serve, fails, certificates):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import sys
 import traceback
 
@@ -15,7 +16,7 @@ from potrio.secrets import Secret
 from potrio.transport.accept import accept
 from potrio.transport.dial import dial
 from potrio.transport.proxy import Proxy, parse_proxy, start_tunnel
-from potrio.transport.target import parse_target
+from potrio.transport.target import parse_target, trusted
 
 from .proxies import ConnectProxy, Socks5Proxy
 
@@ -216,8 +217,13 @@ async def test_a_silent_proxy_is_the_callers_to_give_up(serve, scheme, no_leaks,
     assert stages == ["proxy"]
 
 
-async def test_the_token_does_not_leave_this_machine_in_clear():
-    target = parse_target("ws://127.0.0.1:1/")
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "wss://127.0.0.1:1/"])
+async def test_the_token_does_not_leave_this_machine_in_clear_or_unverified(url):
+    target = parse_target(url)
+    if target.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        target = trusted(target, context, allow_insecure=True)
     ours, _ = trio.testing.memory_stream_pair()
     with pytest.raises(ConfigError, match="on another") as caught:
         await start_tunnel(ours, Proxy(kind="http", host="proxy.test", port=1), target)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from potrio.errors import ConfigError
-from potrio.transport.target import Target, is_loopback, parse_target
+from potrio.transport.target import Target, is_loopback, parse_target, trusted
 
 VENUE = "/socket.io/?EIO=4&transport=websocket"
 UMLAUT = "b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.test"
@@ -109,8 +111,52 @@ def test_a_query_is_never_shown():
     assert "canary" not in str(target)
 
 
-def test_insecure_elsewhere_only_when_it_is_asked_for():
-    assert parse_target("ws://example.test/", allow_insecure=True).loopback_only is False
+def unverifying() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def half_verifying() -> ssl.SSLContext:
+    """The certificate has to be somebody's; whose, is not looked at."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    return context
+
+
+@pytest.mark.parametrize("context", [unverifying(), half_verifying()], ids=["nothing", "no-name"])
+@pytest.mark.parametrize("allow", [False, True])
+@pytest.mark.parametrize("url", ["wss://example.test/", "wss://10.0.0.1/", "wss://localhost.example.test/"])
+def test_who_answers_elsewhere_is_always_verified(url, allow, context):
+    with pytest.raises(
+        ConfigError, match=r"does not verify that it is .*: trust its certificate with ca_file"
+    ) as caught:
+        trusted(parse_target(url), context, allow_insecure=allow)
+
+    assert caught.value.path == "ssl_context"
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("context", [unverifying(), half_verifying()], ids=["nothing", "no-name"])
+def test_on_this_machine_it_need_not_be_if_one_says_so(context):
+    here = parse_target("wss://127.0.0.1/")
+    with pytest.raises(ConfigError, match="set allow_insecure=True"):
+        trusted(here, context)
+
+    assert trusted(here, context, allow_insecure=True).loopback_only is True
+
+
+def test_a_context_of_your_own_that_verifies_may_go_anywhere():
+    elsewhere = parse_target("wss://example.test/")
+
+    assert trusted(elsewhere, ssl.create_default_context()) == elsewhere
+    assert trusted(elsewhere, None, allow_insecure=True) == elsewhere
+
+
+def test_readable_for_everybody_on_this_machine_only():
+    with pytest.raises(ConfigError, match="for this machine only, use wss://"):
+        parse_target("ws://example.test/")
     assert parse_target("ws://127.0.0.1/").loopback_only is True
     assert parse_target("wss://example.test/").loopback_only is False
 
@@ -139,4 +185,4 @@ def test_any_text_is_a_target_or_a_config_error(url):
     assert target.path.isascii()
     assert target.host.isascii()
     assert 0 < target.port < 65_536
-    assert parse_target(f"{target}{target.path}", allow_insecure=True).path == target.path
+    assert parse_target(f"{target}{target.path}").path == target.path

@@ -375,8 +375,10 @@ async def test_an_owner_that_fails_loses_one_client(caplog: pytest.LogCaptureFix
 
 def test_only_this_machine_and_what_is_allowed() -> None:
     with pytest.raises(ConfigError, match="not this machine"):
-        MuxClients("ws://example.com/", MuxOwner())
-    MuxClients("ws://example.com/", MuxOwner(), allowed_hosts={"example.com"}, seam=REAL)
+        MuxClients("wss://example.com/", MuxOwner())
+    with pytest.raises(ConfigError, match="use wss://"):
+        MuxClients("ws://example.com/", MuxOwner(), allowed_hosts={"example.com"})
+    MuxClients("wss://example.com/", MuxOwner(), allowed_hosts={"example.com"}, seam=REAL)
     with pytest.raises(ConfigError, match="connects_per_second"):
         MuxClients("ws://127.0.0.1/", MuxOwner(), connects_per_second=3000)
     with pytest.raises(ConfigError, match="handshakes_max"):

@@ -41,10 +41,12 @@ def test_other_hosts_only_from_the_list(tmp_path: Path) -> None:
     path.write_text("# of our laboratory\nlab.example  # the first\n\n10.0.0.7\n")
     allowed = read_allow_list(path)
 
-    assert check_target("ws://lab.example:80/", allowed).host == "lab.example"
-    assert check_target("ws://10.0.0.7:80/", allowed)
+    assert check_target("wss://lab.example:80/", allowed).host == "lab.example"
+    assert check_target("wss://10.0.0.7:80/", allowed)
+    with pytest.raises(ConfigError, match="use wss://"):
+        check_target("ws://lab.example:80/", allowed)
     with pytest.raises(ConfigError, match="--allow-hosts"):
-        check_target("ws://other.example/", allowed)
+        check_target("wss://other.example/", allowed)
 
 
 def test_a_list_that_cannot_be_used_says_so(tmp_path: Path) -> None:
