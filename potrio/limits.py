@@ -230,9 +230,12 @@ HISTORY_PAGES_MAX: Final = 64
 
 RECONNECT_BASE: Final = 0.5
 RECONNECT_CAP: Final = 5.0
+RECONNECT_CAP_MIN: Final = 0.1
 RECONNECT_CAP_MAX: Final = 3600.0
 RECONNECT_STABLE: Final = 10.0
-"""Full-jitter backoff between attempts (the first is at once); reset once a connection stayed ready this long."""
+"""Full-jitter backoff between attempts (the first is at once); reset once a connection stayed ready this long.
+
+A user may choose base and cap in these bounds: with less, attempts that fail at once would put the venue under load."""
 
 CONNECT_DEADLINE: Final = 60.0
 """The very first round over all addresses: six of them may use up their whole handshake."""

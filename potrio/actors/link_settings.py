@@ -33,7 +33,8 @@ class LinkSettings(msgspec.Struct, frozen=True):
 
     Attributes:
         max_retries: attempts in a row to get a lost link back; None: no end.
-        reconnect_pause_max: the longest pause between two of them.
+        reconnect_pause: the longest first pause between two of them.
+        reconnect_pause_max: the longest of all.
         limits: the budgets of this account and address, shared by whoever is given the same object.
         address: whose budget of an address it is: the venue's.
         health: what is known of the addresses.
@@ -51,6 +52,7 @@ class LinkSettings(msgspec.Struct, frozen=True):
     handshake_timeout: float = HANDSHAKE_TIMEOUT
     connect_deadline: float = CONNECT_DEADLINE
     max_retries: int | None = None
+    reconnect_pause: float = RECONNECT_BASE
     reconnect_pause_max: float = RECONNECT_CAP
     proxy: Proxy | None = None
     limits: RateLimits = msgspec.field(default_factory=RateLimits)
@@ -62,8 +64,8 @@ class LinkSettings(msgspec.Struct, frozen=True):
     @property
     def reconnect(self) -> Backoff:
         """The pauses between attempts."""
-        cap = self.reconnect_pause_max
-        return Backoff(base=min(RECONNECT_BASE, cap), cap=cap, jitter="full", reset_after=RECONNECT_STABLE)
+        base, cap = self.reconnect_pause, self.reconnect_pause_max
+        return Backoff(base=min(base, cap), cap=cap, jitter="full", reset_after=RECONNECT_STABLE)
 
     @property
     def ssid_now(self) -> Ssid:

@@ -18,8 +18,10 @@ from potrio.limits import (
     CONNECT_DEADLINE,
     FRESH_SSID_MAX,
     HANDSHAKE_TIMEOUT,
+    RECONNECT_BASE,
     RECONNECT_CAP,
     RECONNECT_CAP_MAX,
+    RECONNECT_CAP_MIN,
     SESSIONS_MAX,
 )
 from potrio.logs import LEVELS
@@ -61,7 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         fresh_ssid: called with the `AuthError` of a rejected SSID; returns a fresh one of the same account.
         fresh_ssid_max: how often it is called at most, in the life of the client.
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
-        reconnect_pause_max_s: the longest pause between two of them; pauses grow up to it from half a second.
+        reconnect_pause_s: the first pause between two of them is drawn from 0 to this; each range is twice the last one.
+        reconnect_pause_max_s: no pause is longer.
         debug: potrio's own loggers record everything while the client is open; nobody else's are touched.
         log_level: the same with a level of your choice (``"INFO"``); where records go is up to your handlers.
         limits: what may be sent how often; hand the same object to all clients that share accounts or an address.
@@ -92,6 +95,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     fresh_ssid: SsidProvider | None = None
     fresh_ssid_max: int = FRESH_SSID_MAX
     max_retries: int | None = None
+    reconnect_pause_s: float = RECONNECT_BASE
     reconnect_pause_max_s: float = RECONNECT_CAP
     debug: bool = False
     log_level: str | None = None
@@ -179,11 +183,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError("urls", error.reason) from None
         if not self.connect_deadline_s > 0:
             raise ConfigError("connect_deadline_s", f"must be above 0, not {self.connect_deadline_s}")
-        if not 0 <= self.reconnect_pause_max_s <= RECONNECT_CAP_MAX:
-            raise ConfigError(
-                "reconnect_pause_max_s",
-                f"must be from 0 to {RECONNECT_CAP_MAX:g} seconds, not {self.reconnect_pause_max_s}",
-            )
+        for name in ("reconnect_pause_s", "reconnect_pause_max_s"):
+            if not RECONNECT_CAP_MIN <= getattr(self, name) <= RECONNECT_CAP_MAX:
+                raise ConfigError(
+                    name,
+                    f"must be from {RECONNECT_CAP_MIN:g} to {RECONNECT_CAP_MAX:g} seconds, not {getattr(self, name)}",
+                )
         if self.stale_after_s is not None and not self.stale_after_s > 0:
             raise ConfigError("stale_after_s", f"must be above 0, not {self.stale_after_s}")
         if isinstance(self.sessions_max, bool) or not 1 <= self.sessions_max <= SESSIONS_MAX:

@@ -39,6 +39,7 @@ def link_settings(config: Config, ssid: Ssid) -> LinkSettings:
         handshake_timeout=config.handshake_timeout_s,
         connect_deadline=config.connect_deadline_s,
         max_retries=config.max_retries,
+        reconnect_pause=config.reconnect_pause_s,
         reconnect_pause_max=config.reconnect_pause_max_s,
         recorder=config.recorder,
         proxy=None if config.proxy is None else parse_proxy(config.proxy),

@@ -9,6 +9,7 @@ import trustme
 
 from potrio import Config, ConfigError
 from potrio.client.link_setup import link_settings, tls_context
+from potrio.client.settings import load_config
 from potrio.limits import CONNECT_DEADLINE
 from potrio.seam import Seam
 
@@ -39,6 +40,15 @@ def test_defaults():
     assert [region.name for region in made.candidates] == ["DEMO"]
 
 
+def test_the_pauses_between_attempts_are_the_users_to_choose(monkeypatch):
+    pauses = settings(reconnect_pause_s=2.0, reconnect_pause_max_s=7.0).reconnect
+
+    assert [pauses.ceiling(attempt) for attempt in (1, 2, 3, 9)] == [2.0, 4.0, 7.0, 7.0]
+    assert settings(reconnect_pause_max_s=0.2).reconnect.ceiling(1) == 0.2
+    monkeypatch.setenv("POCKETOPTION_RECONNECT_PAUSE_S", "1.5")
+    assert load_config(ssid=SSID).reconnect_pause_s == 1.5
+
+
 def test_several_urls_each_once_in_their_order():
     assert [region.url for region in settings(urls=URLS).candidates] == list(URLS[:2])
 
@@ -53,7 +63,9 @@ def test_several_urls_each_once_in_their_order():
         ({"urls": "ws://127.0.0.1:1/"}, "urls"),
         ({"proxy": "ftp://proxy.test:1"}, "proxy"),
         ({"proxy": 5}, "proxy"),
-        ({"reconnect_pause_max_s": -1.0}, "reconnect_pause_max_s"),
+        ({"reconnect_pause_max_s": 0.0}, "reconnect_pause_max_s"),
+        ({"reconnect_pause_s": 0.05}, "reconnect_pause_s"),
+        ({"reconnect_pause_s": float("inf")}, "reconnect_pause_s"),
         ({"reconnect_pause_max_s": 3601.0}, "reconnect_pause_max_s"),
         ({"reconnect_pause_max_s": float("nan")}, "reconnect_pause_max_s"),
         ({"connect_deadline_s": 0}, "connect_deadline_s"),
