@@ -63,7 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         fresh_ssid: called with the `AuthError` of a rejected SSID; returns a fresh one of the same account.
         fresh_ssid_max: how often it is called at most, in the life of the client.
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
-        reconnect_pause_s: the first pause between two of them is drawn from 0 to this; each range is twice the last one.
+        reconnect_pause_s: the first pause between two of them is drawn from 0 to this; each range doubles the last one.
         reconnect_pause_max_s: no pause is longer.
         debug: potrio's own loggers record everything while the client is open; nobody else's are touched.
         log_level: the same with a level of your choice (``"INFO"``); where records go is up to your handlers.
