@@ -18,7 +18,6 @@ from loadsim.engines.base import EngineError
 from loadsim.live.dashboard import announced
 from loadsim.live.display import open_display
 from loadsim.live.view import RunView
-from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.thresholds import parse_threshold
 from loadsim.plan.model import Plan
 from loadsim.plan.parse import parse_plan
@@ -32,6 +31,7 @@ from loadsim.run import Controller, RunOptions
 from loadsim.swarm.preflight import TargetUnusable
 from loadsim.swarm.safety import read_allow_list
 from potrio.errors import ConfigError, PotrioError
+from potrio.histogram import Histogram
 from potrio.seam import REAL, Seam
 
 __all__ = ["execute", "make_options", "read_plan", "summary", "write_report"]

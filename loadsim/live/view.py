@@ -11,9 +11,9 @@ from typing import Any, Literal
 import msgspec
 import trio
 
-from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.merged import ACTION, Merged, Row
 from loadsim.metrics.thresholds import Verdict
+from potrio.histogram import Histogram
 
 __all__ = ["HISTORY_S", "FaultView", "RunView", "ShardState", "Watch"]
 

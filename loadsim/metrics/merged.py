@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from loadsim.metrics.delta import Delta
-from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.series import ErrorSample, Series, SeriesKey, key_of
+from potrio.histogram import Histogram
 
 __all__ = ["ACTION", "Merged", "Row", "ShardView"]
 

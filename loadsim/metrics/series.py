@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loadsim.metrics.histogram import Histogram
+from potrio.histogram import Histogram
 
 __all__ = ["PARTS", "ErrorSample", "Series", "SeriesDelta", "SeriesKey", "key_of"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.merged import Merged, ShardView
 from loadsim.metrics.series import ErrorSample, Series, SeriesKey, key_of
 from loadsim.plan.parse import encode_plan, plan_digest
 from loadsim.report.result import RunResult, ShardResult
 from potrio.errors import ConfigError
+from potrio.histogram import Histogram
 from potrio.seam import REAL, Seam
 
 __all__ = ["SCHEMA", "build", "errors_of", "load", "merged_of", "metrics_of", "plain", "save"]

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from loadsim.metrics.histogram import Histogram
 from loadsim.report.svg import Line, chart
+from potrio.histogram import Histogram
 
 __all__ = ["ASSETS", "asset", "render"]
 

@@ -12,8 +12,8 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.metrics.histogram import Histogram, bucket_of, middle_of
 from potrio.errors import ConfigError
+from potrio.histogram import Histogram, bucket_of, middle_of
 
 VALUES = st.lists(st.integers(0, 2**45), max_size=200)
 ERROR = 1 / 256
