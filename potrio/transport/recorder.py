@@ -204,12 +204,12 @@ class RecordedTransport:
         return messages
 
     async def send(self, messages: Sequence[Message]) -> None:
-        """See `Transport.send`; what was sent is taken down, as a whole and once it is sent.
+        """See `Transport.send`; what is to be sent is taken down first, so that no answer comes before its question.
 
         Waits, cancels and raises as the transport does.
         """
-        await self._transport.send(messages)
         self._recorder.add(self._number, "out", messages)
+        await self._transport.send(messages)
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """See `Transport.aclose`; waits and cancels as that does.

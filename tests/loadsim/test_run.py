@@ -269,7 +269,7 @@ async def test_a_target_that_is_not_there() -> None:
         await run_plan(plan(ASK), RunOptions(target="ws://127.0.0.1:1/socket.io/?EIO=4&transport=websocket"))
 
 
-@pytest.mark.parametrize("url", ["wss://api-eu.po.market/socket.io/", "ws://venue.example/socket.io/"])
+@pytest.mark.parametrize("url", ["wss://api-eu.po.market/socket.io/", "wss://venue.example/socket.io/"])
 def test_a_target_that_is_not_allowed(url: str) -> None:
     with pytest.raises(ConfigError, match="target"):
         Controller(plan(ASK), RunOptions(target=url), on_second=None)

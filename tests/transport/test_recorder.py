@@ -53,6 +53,30 @@ class Disk(MemoryNetwork):
         return function()
 
 
+async def test_a_question_comes_before_its_answer_also_where_that_is_read_first(autojump_clock):
+    disk = Disk()
+    recorder = Recorder(PATH, Secret(TOKEN), seam=disk)
+    ours, theirs = memory_transport_pair()
+
+    async def send_and_be_held_up(messages, send=ours.send):
+        await send(messages)
+        await trio.sleep(1)  # the processor is somebody else's
+
+    ours.send = send_and_be_held_up
+    async with trio.open_nursery() as nursery:
+        await nursery.start(recorder.run)
+        recorded = recorder.wrap(ours)
+        nursery.start_soon(recorded.send, ["question"])
+        assert await theirs.receive() == ["question"]
+        await theirs.send(["answer"])
+        assert await recorded.receive() == ["answer"]
+        await trio.sleep(2)
+        await recorded.aclose()
+        nursery.cancel_scope.cancel()
+    frames = read_recording(PATH, seam=disk).frames
+    assert [frame.text for frame in frames if frame.text] == ["question", "answer"]
+
+
 async def test_frames_pass_unchanged_and_are_written_in_order(autojump_clock):
     disk = Disk()
     recorder = Recorder(PATH, Secret(TOKEN), seam=disk)
