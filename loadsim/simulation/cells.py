@@ -27,7 +27,16 @@ VENUE: Final = (
     "reject_auth",
     "lose_request",
 )
-CLIENT: Final = ("crash", "wall_jump", "cancel", "disk_full", "disk_slow")
+CLIENT: Final = (
+    "crash",
+    "wall_jump",
+    "cancel",
+    "cancel_call",
+    "flood",
+    "disk_full",
+    "disk_slow",
+    "disk_error",
+)
 KINDS: Final = (*NETWORK, *VENUE, *CLIENT)
 
 STATES: Final = ("none", "new", "sent", "unknown", "open", "settling")

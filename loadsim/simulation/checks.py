@@ -24,7 +24,14 @@ from potrio.actors.order_handle import OrderHandle
 from potrio.actors.reconcile import CLOSED_LIST_LENGTH, MATCH_AFTER_S
 from potrio.client.client import Client
 
-__all__ = ["check_counters", "check_journal", "check_money", "check_orders", "check_queues"]
+__all__ = [
+    "check_counters",
+    "check_journal",
+    "check_money",
+    "check_orders",
+    "check_queues",
+    "check_withdrawn",
+]
 
 AFTER_RESTART: Final = {OrderState.NEW: OrderState.DENIED, OrderState.SENT: OrderState.UNKNOWN}
 """State at the end of a process -> state in the next one, where it is another."""
@@ -63,6 +70,14 @@ def check_orders(client: Client, ledger: VenueLedger, settled: dict[str, object]
             known = (deal.id in owners) + (deal.id in client.external_deals)
             if known != 1:
                 yield Violation("I4 no deal lost", f"deal {deal.id} is {known} times in the book", request_id)
+
+
+def check_withdrawn(client: Client, ledger: VenueLedger, withdrawn: set[str]) -> Iterator[Violation]:
+    """Look for orders whose placing was cancelled before there was a handle: nobody may know of one."""
+    for request_id in sorted(withdrawn):
+        for who, known in (("client", client.orders), ("venue", ledger.venue.exchange.book.orders)):
+            if request_id in known:
+                yield Violation("cancelled means not placed", f"the {who} has it", request_id)
 
 
 def beyond_knowing(client: Client, ledger: VenueLedger) -> set[str]:

@@ -16,7 +16,9 @@ from loadsim.simulation.workload import Workload
 from loadsim.venue.faults import Fault, FaultKind
 from loadsim.venue.server import Venue
 from potrio.actor_errors import ChildNotFound
+from potrio.actors.link import Batch, Transmit
 from potrio.client.client import Client
+from potrio.protocol.messages.account import GetBalance
 from potrio.supervision.ref import Ref
 
 __all__ = ["ACTORS", "REPLIES", "Nemesis"]
@@ -33,7 +35,17 @@ REPLIES: Final = (
 """What may be lost, late or doubled. Ticks are not among them: TCP does not lose what comes behind what arrives."""
 
 REQUESTS: Final = ("openOrder", "openOrder", "changeSymbol", "loadHistoryPeriod", "getBalance")
-ACTORS: Final = ("connection", "pinger", "router", "order_book", "history", "monitor", "journal")
+CONNECTION_PATH: Final = "link/connection"
+ROUTER_PATH: Final = "link/router"
+ACTORS: Final = (
+    CONNECTION_PATH,
+    ROUTER_PATH,
+    "account/order_book",
+    "account/history",
+    "monitor",
+    "account/journal",
+)
+"""What crashes of a message that it has no use for. The pinger is not among them: it reads none."""
 CRASHES_MAX: Final = 3
 CRASHES_WITHIN_S: Final = 300.0
 """Fewer than the supervisors forgive: a client that is beaten to death proves nothing."""
@@ -43,6 +55,9 @@ JUMPS_S: Final = (-3600.0, -60.0, 30.0, 600.0, 7200.0)
 cannot tell from a venue in another time zone."""
 
 FLAPS: Final = 5
+FLOOD: Final = 3_000
+"""More than any bounded mailbox of a client takes."""
+
 ORDER_WAIT_S: Final = 60.0
 """A fault that waits for an order comes after this time all the same."""
 
@@ -79,6 +94,8 @@ class Nemesis:
         self._over: list[Callable[[], None]] = []
         self._marksman = Marksman(network, venue, client, work)
         self._is_calm = False
+        self.on_flood: Callable[[], None] = lambda: None
+        """Called while mailboxes are as full as they get."""
         self.closed_until = 0.0
         """Until then the venue is being restarted."""
         work.on_placed = self._on_placed
@@ -163,6 +180,12 @@ class Nemesis:
                 for name, scope in list(self._work.waiting.items())[: 1 + int(fault.share * 3)]:
                     self._history.say(f"who waits for {name} is cancelled", name)
                     scope.cancel()
+            case "cancel_call":
+                self._work.call_and_cancel(fault.share)
+            case "flood":
+                self._flood()
+            case "disk_error":
+                return self._set(network.disk, "fails_every", 1 + int(4 * fault.share))
             case "disk_full":
                 return self._set(network.disk, "full", True)
             case "disk_slow":
@@ -188,7 +211,7 @@ class Nemesis:
 
     def _set(self, thing: object, name: str, value: object) -> Callable[[], None]:
         setattr(thing, name, value)
-        calm: object = False if isinstance(value, bool) else 0.0
+        calm = type(value)()  # False, 0 or 0.0
         return lambda: setattr(thing, name, calm)
 
     async def _flap(self) -> None:
@@ -197,19 +220,35 @@ class Nemesis:
                 self._lines("cut")
             await trio.sleep(0.5)
 
+    def _flood(self) -> None:
+        """More than it has room for, all at once: requests that nobody wants any more, and reads that hold nothing."""
+        refs = self._client.supervisor.ref
+        unwanted = Transmit(GetBalance(), wanted=lambda: False)
+        empty = Batch(self._client.epoch, [], self._network.now(), self._network.wall())
+        taken = 0
+        for name, message in ((CONNECTION_PATH, unwanted), (ROUTER_PATH, empty)):
+            try:
+                victim: Ref[Any] = refs(name)
+            except ChildNotFound:
+                continue
+            taken += sum(victim.tell(message) for _ in range(FLOOD))
+        self._history.say(f"a flood, of which {taken} found room")
+        self.on_flood()
+
     def _crash(self, name: str) -> None:
         now = trio.current_time()
         while self._crashes and self._crashes[0] < now - CRASHES_WITHIN_S:
             self._crashes.popleft()
         if len(self._crashes) >= CRASHES_MAX:
             return
-        self._crashes.append(now)
         try:
             victim: Ref[Any] = self._client.supervisor.ref(name)
-            victim.tell(object())
-            self._history.say(f"crash of {name}")
         except ChildNotFound:
             self._history.say(f"no {name} to crash")
+            return
+        self._crashes.append(now)
+        victim.tell(object())
+        self._history.say(f"crash of {name}")
 
     def _hurt_venue(self, fault: SimFault) -> None:
         reply = REPLIES[int(fault.share * len(REPLIES))]

@@ -26,16 +26,27 @@ T = TypeVar("T")
 
 
 class Disk:
-    """What goes wrong with files: `full` fails every write, `slow_s` holds every thread's work up."""
+    """What goes wrong with files: `full` fails every write, `slow_s` holds every thread's work up, `fails_every` has
+    each so many-th write end in an I/O error, in the middle of a transaction, too (0: none).
+    """
 
     def __init__(self) -> None:
         self.full = False
         self.slow_s = 0.0
+        self.fails_every = 0
         self.failures = 0
+        self._writes = 0
+
+    def error(self) -> str:
+        """What the next write fails with; empty where it does not."""
+        self._writes += 1
+        if self.full:
+            return "database or disk is full"
+        return "disk I/O error" if self.fails_every and self._writes % self.fails_every == 0 else ""
 
 
 class SimDatabase(sqlite3.Connection):
-    """A database whose disk can be full."""
+    """A database whose disk can be full or broken."""
 
     disk: Disk | None = None
 
@@ -43,11 +54,14 @@ class SimDatabase(sqlite3.Connection):
         """Run a statement.
 
         Raises:
-            sqlite3.Error: also where the simulated disk is full, for what would write.
+            sqlite3.Error: also where the simulated disk is full or broken, for what would write. An I/O error rolls
+                the transaction back, as SQLite itself does.
         """
-        if self.disk is not None and self.disk.full and sql.lstrip()[:6] in ("COMMIT", "INSERT"):
+        if self.disk is not None and sql.lstrip()[:6] in ("COMMIT", "INSERT") and (why := self.disk.error()):
             self.disk.failures += 1
-            raise sqlite3.OperationalError("database or disk is full")
+            if not self.disk.full and self.in_transaction:
+                super().execute("ROLLBACK")
+            raise sqlite3.OperationalError(why)
         return super().execute(sql, *parameters)
 
 

@@ -33,6 +33,9 @@ AIM_EVERY_S: Final = 90.0
 """An aimed fault may take this long: the next one comes after it."""
 
 AIMS_PER_SEED: Final = 8
+FAULTLESS_EVERY: Final = 10
+"""Of so many seeds one is a world in which nothing goes wrong."""
+
 AIM_STRIDE: Final = 257
 """Neighbouring seeds aim at neighbouring places of a walk that visits every cell before it comes to one again; the
 stride, prime to their number, mixes what one seed meets."""
@@ -92,10 +95,9 @@ class SimPlan(Struct, frozen=True, kw_only=True):
 def draw_sim_plan(seed: int, hours: float, level: Level = "message") -> SimPlan:
     """Draw what a seed means."""
     chance = random.Random(f"simulation/{seed}")
-    weather = chance.random()
-    if weather < 0.1:
+    if seed % FAULTLESS_EVERY == 0:
         kinds: tuple[str, ...] = ()
-    elif weather < 0.4:
+    elif chance.random() < 1 / 3:
         kinds = (chance.choice(KINDS),)
     else:
         kinds = tuple(sorted(chance.sample(KINDS, chance.randint(2, len(KINDS)))))
@@ -163,9 +165,10 @@ def _draw_faults(seed: int, hours: float, per_hour: float, kinds: tuple[str, ...
 def _draw_aimed(seed: int, hours: float) -> tuple[SimFault, ...]:
     """The part of a walk over all cells that falls to this seed."""
     chance = random.Random(f"simulation/{seed}/aims")
+    first = AIMS_PER_SEED * (seed - seed // FAULTLESS_EVERY)
     found: list[SimFault] = []
     while (at := AIM_FIRST_S + AIM_EVERY_S * len(found)) < hours * 3600:
-        kind, *aim = CELLS[AIM_STRIDE * (AIMS_PER_SEED * seed + len(found)) % len(CELLS)]
+        kind, *aim = CELLS[AIM_STRIDE * (first + len(found)) % len(CELLS)]
         found.append(
             SimFault(
                 number=0,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import trio
 
@@ -20,6 +22,26 @@ DURATIONS_S = (5, 5, 10, 30, 60)
 VALID_FOR_S = (1.0, 5.0, 5.0, 30.0)
 
 
+CHECKPOINTS: Final = 3
+"""A call is cancelled at one of so many of its checkpoints; some have fewer."""
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels a scope at the checkpoint of the current task that comes in so many steps."""
+
+    def __init__(self, checkpoint: int, scope: trio.CancelScope) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._left = checkpoint
+        self._scope = scope
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Trio's own call."""
+        if task is self._task:
+            self._left -= 1
+            if self._left == 0:
+                self._scope.cancel()
+
+
 class Workload:
     """The users.
 
@@ -28,6 +50,7 @@ class Workload:
         waiting: scopes of those who wait for a result; a fault may cancel one.
         on_placed: called right after an order was taken on.
         on_rejected: called with the id of an order that has just become REJECTED.
+        withdrawn: ids of orders whose placing was cancelled before there was a handle.
         alive: orders that have not ended.
         quiet_until: no order is placed before, but on request.
     """
@@ -37,10 +60,12 @@ class Workload:
         self.waiting: dict[str, trio.CancelScope] = {}
         self.on_placed: Callable[[], None] = lambda: None
         self.on_rejected: Callable[[str], None] = lambda request_id: None
+        self.withdrawn: set[str] = set()
         self.alive: dict[str, OrderHandle] = {}
         self.quiet_until = 0.0
         self.placed = 0
         self.answers = 0
+        self._calls = 0
         self._plan = plan
         self._client = client
         self._history = history
@@ -71,11 +96,58 @@ class Workload:
         asset, side = chance.choice(self._plan.assets), chance.choice(("call", "put"))
         self._nursery.start_soon(self._order, asset, side, chance.randint(1, 200), duration, VALID_FOR_S[-1])
 
-    async def _order(self, asset: str, side: str, amount: int, duration: int, valid_for: float) -> None:
+    def call_and_cancel(self, share: float) -> None:
+        """Somebody places an order or asks for something now, and is cancelled at one of the call's checkpoints."""
+        chance = self._aimed
+        checkpoint = 1 + int(2 * CHECKPOINTS * share) % CHECKPOINTS
+        if share < 0.5:
+            self._calls += 1
+            name = f"cancelled-{self._calls}"
+            asset, side = chance.choice(self._plan.assets), chance.choice(("call", "put"))
+            amount, duration = chance.randint(1, 200), DURATIONS_S[0]
+            self._nursery.start_soon(
+                self._order, asset, side, amount, duration, VALID_FOR_S[-1], name, checkpoint
+            )
+        else:
+            self._nursery.start_soon(self._question, chance, checkpoint)
+
+    @contextmanager
+    def _cancelled_at(self, checkpoint: int) -> Iterator[trio.CancelScope]:
+        """Cancel the block at its so many-th checkpoint (0: at none)."""
+        with trio.CancelScope() as scope:
+            if not checkpoint:
+                yield scope
+                return
+            instrument = CancelAt(checkpoint, scope)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                yield scope
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+
+    async def _order(
+        self,
+        asset: str,
+        side: str,
+        amount: int,
+        duration: int,
+        valid_for: float,
+        own_id: str | None = None,
+        cancel_at: int = 0,
+    ) -> None:
+        handle = None
         try:
-            handle = await self._client.place(asset, side, amount, duration=duration, valid_for=valid_for)
+            with self._cancelled_at(cancel_at):
+                handle = await self._client.place(
+                    asset, side, amount, duration=duration, valid_for=valid_for, request_id=own_id
+                )
         except PotrioError as error:
             self._history.say(f"an order was not taken on: {type(error).__name__}")
+            return
+        if handle is None:
+            assert own_id is not None
+            self.withdrawn.add(own_id)
+            self._history.say(f"the placing of {own_id} was cancelled at its checkpoint {cancel_at}", own_id)
             return
         self.placed += 1
         name = handle.request_id
@@ -113,18 +185,25 @@ class Workload:
 
     async def ask(self, until: float) -> None:
         """Ask for candles and the balance until a virtual time."""
-        chance, client, plan = self._questions, self._client, self._plan
+        chance = self._questions
         while True:
-            await trio.sleep(chance.expovariate(plan.requests_per_hour / 3600))
+            await trio.sleep(chance.expovariate(self._plan.requests_per_hour / 3600))
             if trio.current_time() >= until:
                 return
-            try:
+            await self._question(chance)
+
+    async def _question(self, chance: random.Random, cancel_at: int = 0) -> None:
+        client = self._client
+        try:
+            with self._cancelled_at(cancel_at) as scope:
                 if chance.random() < 0.5:
-                    rows = await client.candles(chance.choice(plan.assets), "1m", chance.randint(1, 20))
+                    rows = await client.candles(chance.choice(self._plan.assets), "1m", chance.randint(1, 20))
                     self._history.say(f"{len(rows)} candles")
                 else:
                     balance = await client.refresh_balance()
                     self._history.say(f"balance {balance}")
                 self.answers += 1
-            except PotrioError as error:
-                self._history.say(f"no answer: {type(error).__name__}")
+        except PotrioError as error:
+            self._history.say(f"no answer: {type(error).__name__}")
+        if scope.cancelled_caught:
+            self._history.say(f"a question was cancelled at its checkpoint {cancel_at}")

@@ -21,6 +21,7 @@ from loadsim.simulation.checks import (
     check_money,
     check_orders,
     check_queues,
+    check_withdrawn,
 )
 from loadsim.simulation.clock import SimClock, SimulationStuck, run_unstuck, seeded_scheduler
 from loadsim.simulation.guards import RealWorld, elders_set_aside, guarded
@@ -50,6 +51,9 @@ JOURNAL: Final = "journal.sqlite"
 SESSION: Final = "a0simulated0session0of0x{:04d}"
 HEAL_S: Final = 60.0
 """After the last fault, links and streams must be well within this time."""
+
+RENEW_S: Final = 10.0
+"""How long a login takes at most, in the worst weather."""
 
 SETTLE_S: Final = 120.0
 """Orders have more: what is not known of one is decided by the venue's lists 30 s after its latest close, twice."""
@@ -92,6 +96,7 @@ class World:
         self.cells: Counter[tuple[str, str, str]] = Counter()
         self.applied: Counter[str] = Counter()
         self.counted: dict[str, int] = {}
+        self.long_queues: set[str] = set()
         self.sessions = 0
         self.replayed = 0
 
@@ -182,6 +187,7 @@ class World:
             stream = await client.ticks(*plan.assets, capacity=plan.read_capacity)
             until = trio.current_time() + plan.seconds
             nemesis = Nemesis(plan, self.network, venue, client, work, history, nursery)
+            nemesis.on_flood = lambda: self.look_at_queues(client)
             nursery.start_soon(read_ticks, stream, check, plan.read_pause_s)
             nursery.start_soon(work.place_orders, until)
             nursery.start_soon(work.ask, until)
@@ -193,6 +199,7 @@ class World:
             nemesis.calm()
             await trio.sleep_until(nemesis.closed_until)
             await trio.sleep(HEAL_S)
+            await self.renewed(client)
             self.check_healed(client, check)
             await trio.sleep(SETTLE_S)
             await self.settle_balance(client)
@@ -201,6 +208,7 @@ class World:
             quiet = not plan.faults
             found = [
                 *check_orders(client, ledger, work.settled),
+                *check_withdrawn(client, ledger, work.withdrawn),
                 *check_money(client, ledger, UID),
                 *check_counters(client, ledger, quiet=quiet),
                 *check.violations,
@@ -217,6 +225,7 @@ class World:
                 "faults": sum(self.applied.values()),
                 "disk_failures": self.network.disk.failures,
                 "anomalies": client.anomalies_total,
+                "crashes": sum(client.statistics().crashes.values()),
             }
             nursery.cancel_scope.cancel()
         stream.close()
@@ -241,17 +250,27 @@ class World:
 
     async def watch(self, client: Client) -> None:
         """Look at the queues now and then."""
-        seen: set[str] = set()
         collected = 0.0
         while True:
             await trio.sleep(LOOK_S)
-            for violation in check_queues(client, MAILBOX_MAX):
-                if violation.text.split()[0] not in seen:
-                    seen.add(violation.text.split()[0])
-                    self.wrong(violation.invariant, violation.text)
+            self.look_at_queues(client)
             if self.clock.now - collected >= COLLECT_S:
                 collected = self.clock.now
                 gc.collect()
+
+    async def renewed(self, client: Client) -> None:
+        """A client that asks what became of an order logs in anew for the venue's lists: that may be just now."""
+        with trio.move_on_after(RENEW_S):
+            while client.phase.value != "ready":  # noqa: ASYNC110  # looked at from outside
+                await trio.sleep(0.1)
+
+    def look_at_queues(self, client: Client) -> None:
+        """Each queue that is too long is told once."""
+        for violation in check_queues(client, MAILBOX_MAX):
+            path = violation.text.split()[0]
+            if path not in self.long_queues:
+                self.long_queues.add(path)
+                self.wrong(violation.invariant, violation.text)
 
     def check_healed(self, client: Client, check: TickCheck) -> None:
         """A minute after the last fault all is well."""

@@ -18,7 +18,7 @@ def test_the_names_are_given_back():
 
 def test_both_levels_do_the_same_work(outcome_of):
     """A seed without faults on a network without chance: the venue hears the same on both."""
-    one, other = outcome_of(13, level="message"), outcome_of(13, level="bytes")
+    one, other = outcome_of(10, level="message"), outcome_of(10, level="bytes")
     assert one.counted["orders"] == other.counted["orders"] > 0
     assert one.counted["faults"] == 0
     assert abs(one.counted["ticks"] - other.counted["ticks"]) <= 3

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from loadsim.simulation.cells import KINDS
+from loadsim.simulation.nemesis import ACTORS, CRASHES_MAX
 from loadsim.simulation.plan import SimFault, draw_sim_plan
+from loadsim.simulation.planted import planted
 from loadsim.simulation.world import run_world
+from potrio.limits import MAILBOX_CAPACITY, READS_WAITING_MAX
 
 
 def test_every_kind_is_applied_and_survived():
@@ -21,3 +25,38 @@ def test_every_kind_is_applied_and_survived():
     assert set(outcome.applied) == set(KINDS)
     assert outcome.violations == []
     assert outcome.counted["connections"] > 5
+
+
+def test_a_flood_fills_the_mailboxes_to_the_brim_and_the_queues_are_looked_at_then():
+    faults = (SimFault(number=0, at=20.0, kind="flood", for_s=1.0, share=0.4, on_order=False),)
+    plan = msgspec.structs.replace(draw_sim_plan(2, 0.02), faults=faults)
+    outcome = run_world(plan)
+    assert outcome.violations == []
+    assert any(
+        f"a flood, of which {MAILBOX_CAPACITY + READS_WAITING_MAX} found room" in e for e in outcome.events
+    )
+    with planted("mailboxes_without_bounds"):
+        found = run_world(plan).violations
+    assert {violation.invariant for violation in found} == {"R7 bounded queues"}
+
+
+@pytest.mark.parametrize("actor", range(len(ACTORS)), ids=ACTORS)
+def test_each_actor_crashes_and_everything_heals(actor):
+    faults = tuple(
+        SimFault(
+            number=n,
+            at=20.0 + 9 * n,
+            kind="crash",
+            for_s=1.0,
+            share=(actor + 0.5) / len(ACTORS),
+            on_order=False,
+        )
+        for n in range(CRASHES_MAX)
+    )
+    plan = msgspec.structs.replace(
+        draw_sim_plan(2, 0.015), faults=faults, journal=True, orders_per_hour=600.0
+    )
+    outcome = run_world(plan)
+    assert outcome.violations == []
+    assert sum(f"crash of {ACTORS[actor]}" in event for event in outcome.events) == CRASHES_MAX
+    assert outcome.counted["crashes"] == CRASHES_MAX

@@ -79,6 +79,23 @@ def test_who_is_refused_is_told_at_which_stage():
     run(main)
 
 
+def test_a_broken_disk_leaves_no_half_of_a_transaction():
+    async def main(network):
+        database = network.open_database("journal")
+        database.execute("CREATE TABLE t (x)")
+        network.disk.fails_every = 2
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(sqlite3.OperationalError, match="I/O"):
+            database.execute("INSERT INTO t VALUES (2)")
+        assert not database.in_transaction
+        assert database.execute("SELECT x FROM t").fetchall() == []
+        assert network.disk.failures == 1
+        database.close()
+
+    run(main)
+
+
 def test_a_full_disk_takes_nothing_and_later_all_again():
     async def main(network):
         database = network.open_database("journal")

@@ -7,7 +7,7 @@ from loadsim.simulation.plan import draw_sim_plan, standard_plan
 
 
 def test_a_shorter_run_is_the_beginning_of_the_longer_one():
-    for seed in range(50):
+    for seed in range(1, 51):
         short, long = draw_sim_plan(seed, 0.1), draw_sim_plan(seed, 1)
         assert short.faults == long.faults[: len(short.faults)]
         assert short.latency == long.latency
@@ -40,5 +40,5 @@ def test_a_seed_that_aims_at_degraded_links_calls_streams_stale():
             assert plan.stale_after_s is not None
 
 
-def test_seeds_without_faults_aim_at_nothing():
-    assert any(draw_sim_plan(seed, 1).faults == () for seed in range(50))
+def test_every_tenth_seed_is_a_world_without_faults():
+    assert [seed for seed in range(1, 50) if not draw_sim_plan(seed, 1).faults] == [10, 20, 30, 40]

@@ -8,24 +8,24 @@ from loadsim.simulation.planted import PLANTED, planted
 from loadsim.simulation.sweep import Job, run_job
 
 FOUND = {
-    "resend_after_reconnect": (57, "I1"),
-    "resend_when_unanswered": (12, "I1"),
-    "no_grace_before_void": (57, "I6"),
+    "resend_after_reconnect": (17, "I1"),
+    "resend_when_unanswered": (3, "I1"),
+    "no_grace_before_void": (11, "I6"),
     "lost_subscription": (5, "R8"),
-    "gap_not_reported": (1, "P4"),
-    "settlement_doubled": (34, "I"),
+    "gap_not_reported": (2, "P4"),
+    "settlement_doubled": (12, "I8"),
     "balance_invented": (1, "I10"),
     "close_events_dropped": (1, "I9"),
     "zone_forgotten": (1, "R8"),
     "overflow_unsaid": (5, "P4"),
     "leaked_task": (1, "R10"),
-    "journal_after_wire": (6, "I2"),
-    "loss_by_guess": (3, "I"),
-    "reconnect_storm": (19, "R8"),
+    "journal_after_wire": (2, "I2"),
+    "loss_by_guess": (3, "I8"),
+    "reconnect_storm": (17, "R8"),
     "outage_forgets_readers": (1, "R8"),
     "journal_without_results": (2, "I11"),
-    "refusal_misattributed": (80, "I7"),
-    "any_deal_will_do": (26, "I3"),
+    "refusal_misattributed": (107, "I7"),
+    "any_deal_will_do": (8, "I3"),
     "deal_kept_twice": (1, "I4"),
     "stale_timer": (1, "I5"),
     "login_unsettles": (1, "I5"),
@@ -33,15 +33,17 @@ FOUND = {
     "stake_kept": (1, "I10"),
     "orders_not_counted": (1, "P10"),
     "login_not_awaited": (1, "P6"),
+    "mailboxes_without_bounds": (11, "R7"),
+    "placed_though_cancelled": (16, "cancelled"),
 }
-"""Bug -> the first seed of 0.05 hours that finds it, and the beginning of what is said of it. All are far below 500."""
+"""Bug -> the first seed of 0.05 hours that finds it, and the first word of what is said. All are far below 500."""
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found_and_without_it_the_seed_is_green(name, outcome_of):
     seed, invariant = FOUND[name]
     found = run_job(Job(seed=seed, hours=0.05, plant=name))
-    assert any(violation.invariant.startswith(invariant) for violation in found.violations), name
+    assert invariant in {violation.invariant.split()[0] for violation in found.violations}, name
     assert not outcome_of(seed).violations
 
 
