@@ -12,8 +12,9 @@ from potrio.actors.asset_changes import (
     PayoutChanged,
 )
 from potrio.actors.evidence import Anomaly, OrderState
+from potrio.actors.latencies import Latency
 from potrio.actors.limiter import Rate, RateLimits, Rates
-from potrio.actors.monitor import Statistics
+from potrio.actors.monitor import Statistics, Throughput
 from potrio.actors.order_handle import Draw, Lost, OrderHandle, Result, Won
 from potrio.actors.order_log import Change
 from potrio.actors.outages import ConnectionLost, ConnectionResumed
@@ -128,6 +129,7 @@ __all__ = [
     "JournalBusy",
     "JournalError",
     "JournalStatistics",
+    "Latency",
     "LimitExceeded",
     "LinkPhase",
     "LocalProtocolError",
@@ -167,6 +169,7 @@ __all__ = [
     "Stream",
     "StreamOverflow",
     "SupervisorError",
+    "Throughput",
     "Tick",
     "TimeFrame",
     "TlsFailed",

@@ -133,7 +133,8 @@ class _Driver:
         """A former incarnation crashed, and its socket went with it: say so before anything else."""
         if self.link.epoch:
             now = self.seam.now()
-            self.link.reconnects += not self.link.paused
+            if not self.link.paused:
+                self.link.lost(now)
             self.link.move(LinkPhase.RECONNECTING, now)
             await self.report(LinkLost(self.link.epoch, "the connection actor was restarted", now))
 
@@ -266,7 +267,7 @@ class _Driver:
         self.wire = Wire(settings, region, link, self.outbox, self.report, self.ssl_context)
         lost = await self.wire.run(budget)
         if self.wire.ready_at is not None and self.wire is not self.wished:
-            link.reconnects += 1
+            link.lost(self.seam.now())
         return lost
 
     def was_ready_for(self) -> float:

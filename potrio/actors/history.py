@@ -17,6 +17,7 @@ from potrio.actors.breaker import Breaker
 from potrio.actors.cache import Cache
 from potrio.actors.flights import Flights
 from potrio.actors.keys import CONNECTION
+from potrio.actors.latencies import note
 from potrio.actors.limiter import Lane
 from potrio.actors.link import LinkLost, LinkState, Transmit
 from potrio.errors import NotConnected, PotrioError, RequestTimeout
@@ -130,6 +131,7 @@ class _Pages:
         self.queue: list[Slot] = []
         self.current: Slot | None = None
         self.unwanted = False  # was the page on its way given up because nobody waited for it?
+        self.left_at: float | None = None  # when the request for the page on its way was written
 
     def ask(self, page: LoadPage, call: Call[HistoryPeriod]) -> None:
         if not self.link.ready:
@@ -150,7 +152,7 @@ class _Pages:
             if all(call.abandoned for call in self.calls[slot]):
                 del self.calls[slot]
                 continue
-            self.current, self.unwanted = slot, False
+            self.current, self.unwanted, self.left_at = slot, False, None
             self.state.index += 1
             epoch, page = slot
             request = LoadHistoryPeriod(
@@ -175,6 +177,8 @@ class _Pages:
         """The connection tells what became of a request, in its own task."""
         if error is not None:
             self.ctx.me.tell(PageRefused(index, error))
+        elif index == self.state.index:
+            self.left_at = trio.current_time()
 
     def finish(self) -> list[Call[HistoryPeriod]]:
         assert self.current is not None
@@ -184,6 +188,8 @@ class _Pages:
     def answer(self, reply: HistoryPeriod) -> None:
         if self.current is None or (reply.index, reply.asset) != (self.state.index, self.current[1].asset):
             return  # late: its askers have been told, or have gone
+        if self.left_at is not None:
+            note(self.link.latencies.history, trio.current_time() - self.left_at)
         for call in self.finish():
             call.reply(reply)
         self.next()

@@ -13,12 +13,14 @@ from collections.abc import Callable
 import msgspec
 import trio
 
+from potrio.actors.latencies import Latencies
 from potrio.actors.limiter import Lane
 from potrio.actors.phases import SENDING, LinkPhase, may_follow
 from potrio.errors import ClientClosed, PotrioError
 from potrio.protocol.engineio import Handshake
 from potrio.protocol.events import SessionEvent
 from potrio.protocol.messages.base import Message
+from potrio.transport.base import TransportStatistics
 
 __all__ = [
     "Batch",
@@ -181,10 +183,12 @@ def count(counter: Counter[str], name: str, times: int = 1) -> None:
 
 
 class LinkCounters(msgspec.Struct):
-    """What one connection has sent and received, as the wire counts it."""
+    """What one connection has sent and received, as the wire counts it; bytes are those of WebSocket frames."""
 
     messages_sent: int = 0
     messages_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
     pings_received: int = 0
     pongs_sent: int = 0
     dropped: int = 0
@@ -195,6 +199,8 @@ class LinkCounters(msgspec.Struct):
         """Add another connection's counters to these."""
         self.messages_sent += other.messages_sent
         self.messages_received += other.messages_received
+        self.bytes_sent += other.bytes_sent
+        self.bytes_received += other.bytes_received
         self.pings_received += other.pings_received
         self.pongs_sent += other.pongs_sent
         self.dropped += other.dropped
@@ -214,6 +220,13 @@ class LinkState:
         self.since = 0.0
         self.reconnects = 0  # links that were lost; those that the program ended itself are not counted
         self.ups = 0  # connections that became ready
+        self.began: float | None = None  # when the first attempt was made
+        self.up_since: float | None = None  # of the present link
+        self.dropped_at: float | None = None  # when a link was lost last
+        self.latencies = Latencies()
+        self._up_before = 0.0  # seconds of all links before the present one
+        self.meter: Callable[[], TransportStatistics] | None = None
+        """Tells the bytes of the present connection, to whoever wants to know: nobody counts them as they come."""
         self.paused = False
         self.transitions: Counter[tuple[LinkPhase, LinkPhase]] = Counter()
         self.handshake: Handshake | None = None
@@ -257,8 +270,19 @@ class LinkState:
         """Wait until the phase changes; cancelling only stops the waiting."""
         await self._changed.wait()
 
+    def measure(self) -> None:
+        """Bring the bytes of the present connection up to date."""
+        if self.meter is not None:
+            found, counters = self.meter(), self.counters[self.epoch]
+            counters.bytes_sent, counters.bytes_received = found.bytes_sent, found.bytes_received
+
+    def up_s(self, now: float) -> float:
+        """For how long there was a link, all in all."""
+        return self._up_before + (0.0 if self.up_since is None else now - self.up_since)
+
     def total(self, after_epoch: int = 0) -> LinkCounters:
         """The counters of all connections together, or of those after a certain one (as far as they are kept)."""
+        self.measure()
         total = LinkCounters()
         if not after_epoch:
             total.add(self._earlier)
@@ -280,11 +304,22 @@ class LinkState:
     def enter(self, phase: LinkPhase, at: float) -> None:
         """Be in a phase, wherever the link was, and wake whoever waits for it."""
         self.transitions[self.phase, phase] += 1
+        if self.began is None:
+            self.began = at
+        if phase not in SENDING:
+            self._up_before, self.up_since = self.up_s(at), None
+        elif self.up_since is None:
+            self.up_since = at
         self.phase = phase
         self.since = at
         changed, self._changed = self._changed, trio.Event()
         changed.set()
         self._wake()
+
+    def lost(self, at: float) -> None:
+        """A link was lost, and not because the program wished it."""
+        self.reconnects += 1
+        self.dropped_at = at
 
     def set_deadline(self, deadline: float | None) -> None:
         """The session has to be looked at by then."""
@@ -298,6 +333,8 @@ class LinkState:
 
     def begin(self, url: str) -> LinkCounters:
         """Start another connection: a new epoch with counters of its own."""
+        self.measure()
+        self.meter = None
         self.epoch += 1
         self.url = url
         self.handshake = None

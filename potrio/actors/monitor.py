@@ -17,6 +17,7 @@ from potrio.actors.book import Book
 from potrio.actors.cache import CacheStatistics
 from potrio.actors.evidence import Anomaly
 from potrio.actors.history import HistoryState
+from potrio.actors.latencies import Latency
 from potrio.actors.link import LinkLost, LinkState, LinkUp, count
 from potrio.actors.router import RouterState
 from potrio.limits import MAILBOX_CAPACITY
@@ -26,7 +27,16 @@ from potrio.supervision.context import Context
 from potrio.supervision.events import ChildCrashed, RestartScheduled
 from potrio.supervision.mailbox_spec import MailboxSpec, bounded, lanes, unbounded
 
-__all__ = ["MONITOR_MAILBOX", "Fact", "MonitorMessage", "MonitorState", "Statistics", "monitor", "statistics"]
+__all__ = [
+    "MONITOR_MAILBOX",
+    "Fact",
+    "MonitorMessage",
+    "MonitorState",
+    "Statistics",
+    "Throughput",
+    "monitor",
+    "statistics",
+]
 
 LOG = potrio_logger("client")
 
@@ -41,15 +51,39 @@ class Fact(msgspec.Struct, frozen=True):
     text: str
 
 
+class Throughput(msgspec.Struct, frozen=True):
+    """What was on the wire per second."""
+
+    messages_sent: float
+    messages_received: float
+    bytes_sent: float
+    bytes_received: float
+
+
 class Statistics(msgspec.Struct, frozen=True):
-    """Everything that is counted, since the client was opened; JSON-safe."""
+    """Everything that is counted, since the client was opened; JSON-safe.
+
+    Attributes:
+        connections: attempts to connect; ``connections_ready`` of them became a link, ``reconnects`` links were lost.
+        age_s: seconds since the first attempt.
+        uptime_s: seconds in which there was a link, all in all; ``uptime_now_s`` of the present one (none: 0).
+        since_drop_s: seconds since a link was lost last; None: none was.
+        latencies: ``ready``, ``order`` and ``history``, those that were measured (`Latencies`).
+    """
 
     phase: str
     url: str
     connections: int
+    connections_ready: int
     reconnects: int
+    age_s: float
+    uptime_s: float
+    uptime_now_s: float
+    since_drop_s: float | None
     messages_sent: int
     messages_received: int
+    bytes_sent: int
+    bytes_received: int
     pings_received: int
     pongs_sent: int
     events_sent: dict[str, int]
@@ -66,6 +100,14 @@ class Statistics(msgspec.Struct, frozen=True):
     caches: dict[str, CacheStatistics]
     clock_offset_s: float | None
     clock_error_s: float | None
+    latencies: dict[str, Latency]
+
+    def rates(self, since: Statistics | None = None) -> Throughput:
+        """What was on the wire per second, from an earlier look on; without one, since the client was opened."""
+        seconds = self.age_s - (0.0 if since is None else since.age_s)
+        names = Throughput.__struct_fields__
+        counts = [getattr(self, name) - (0 if since is None else getattr(since, name)) for name in names]
+        return Throughput(*(count / seconds if seconds > 0 else 0.0 for count in counts))
 
 
 MonitorMessage = LinkUp | LinkLost | Anomaly | ChildCrashed | RestartScheduled
@@ -135,16 +177,24 @@ def statistics(
     account: AccountState,
     history: HistoryState,
     state: MonitorState,
+    now: float,
 ) -> Statistics:
-    """Add up the counters as they are now."""
+    """Add up the counters as they are now, at ``now`` of the monotonic clock."""
     total = link.total()
     return Statistics(
         phase=link.phase.value,
         url=link.url,
         connections=link.epoch,
+        connections_ready=link.ups,
         reconnects=link.reconnects,
+        age_s=0.0 if link.began is None else now - link.began,
+        uptime_s=link.up_s(now),
+        uptime_now_s=0.0 if link.up_since is None else now - link.up_since,
+        since_drop_s=None if link.dropped_at is None else now - link.dropped_at,
         messages_sent=total.messages_sent,
         messages_received=total.messages_received,
+        bytes_sent=total.bytes_sent,
+        bytes_received=total.bytes_received,
         pings_received=total.pings_received,
         pongs_sent=total.pongs_sent,
         events_sent=dict(total.events_sent),
@@ -161,4 +211,5 @@ def statistics(
         caches={"assets": account.views.statistics(), "candles": history.blocks.statistics()},
         clock_offset_s=account.clock.offset_s if account.clock.is_measured else None,
         clock_error_s=account.clock.error_s if account.clock.is_measured else None,
+        latencies=link.latencies.statistics(),
     )

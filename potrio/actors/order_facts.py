@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from potrio.actors.account import AccountState
 from potrio.actors.book import Book
 from potrio.actors.evidence import Evidence
+from potrio.actors.latencies import note
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_sending import OrderSending
 from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, meant_by
@@ -42,6 +43,7 @@ class OrderFacts:
         """Take in one message of the venue."""
         match message:
             case OrderOpened(deal=deal, request_id=str(request_id)) if request_id in self.book.orders:
+                self.accepted(self.book.orders[request_id])
                 self.deals([deal], "answer", named=self.book.orders[request_id])
             case OrderOpened(deal=deal):
                 self.deals([deal], "news of an opened deal")
@@ -79,6 +81,12 @@ class OrderFacts:
             for other in changed:
                 self.clock.look(other)
                 self.sending.submit_next(other.intent.asset)
+
+    def accepted(self, evidence: Evidence) -> None:
+        """The venue answers an order, for the first time, on the link that it was sent on: how long did that take?"""
+        link = self.clock.link
+        if evidence.deal is None and evidence.written_epoch == link.epoch:
+            note(link.latencies.order, self.seam.wall() - evidence.intent.created_wall)
 
     def recognise(self) -> None:
         """Look again at the deals of nobody: when they were told, the venue's clock may not have been known."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from potrio.actors.latencies import note
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, count
 from potrio.actors.link_settings import LinkSettings
 from potrio.actors.outbox import Outbox
@@ -157,6 +158,8 @@ class Wire:
             except PotrioError as error:
                 self.drop(error)
         self.session = None
+        self.link.measure()
+        self.link.meter = None  # nothing that hangs on the transport is kept
         if self.goodbye is not None:
             self.goodbye.set()
         self.link.set_deadline(None)
@@ -173,6 +176,7 @@ class Wire:
     async def converse(self, transport: Transport) -> None:
         """Speak the protocol over an open transport until one side ends it."""
         self.stage = "engine.io"
+        self.link.meter = transport.statistics
         self.session = ClientSession(now=self.seam.now(), target=self.region.url, gathers=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.write, transport, self.session)
@@ -246,6 +250,7 @@ class Wire:
         self.link.ups += 1
         self.link.move(LinkPhase.READY, self.ready_at)
         self.settings.health.worked(self.region, self.ready_at - self.began)
+        note(self.link.latencies.ready, self.ready_at - self.began)
 
     async def write(self, transport: Transport, session: ClientSession) -> None:
         """Send whatever is waiting at each wake-up, in one write."""

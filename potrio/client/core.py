@@ -72,7 +72,13 @@ class ClientCore:
         """All counters, as they are now."""
         shared = self._shared
         first = statistics(
-            shared.link, shared.router, shared.book, shared.account, shared.history, shared.monitor
+            shared.link,
+            shared.router,
+            shared.book,
+            shared.account,
+            shared.history,
+            shared.monitor,
+            self._config.seam.now(),
         )
         return first if shared.sessions is None else shared.sessions.added_to(first)
 

@@ -22,7 +22,7 @@ from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, PINGER, ROUTER
 from potrio.actors.link import LinkCounters, LinkState, Pause, Unpause
 from potrio.actors.link_settings import LinkSettings
-from potrio.actors.monitor import Statistics
+from potrio.actors.monitor import Statistics, Throughput
 from potrio.actors.phases import LinkPhase
 from potrio.actors.pinger import pinger
 from potrio.actors.router import RouterState, Subscribe, Unsubscribe
@@ -194,6 +194,7 @@ class SessionPool:
         self._number += 1
         session = SessionState(self._number, self._first.watch.stale_after)
         session.link.paused = self._paused
+        session.link.latencies = self._link.latencies
         running.supervisor(SESSIONS).start_child_soon(session_tree(self._settings, session, self._account))
         self.sessions.append(session)
         return session
@@ -258,7 +259,7 @@ class SessionPool:
             more += counted(session.link, session.router)
         sums: dict[str, Any] = {
             name: getattr(first, name) + getattr(wire, name)
-            for name in ("messages_sent", "messages_received", "pings_received", "pongs_sent")
+            for name in (*Throughput.__struct_fields__, "pings_received", "pongs_sent")
         }
         sums |= {name: getattr(first, name) + times for name, times in more.items()}
         return msgspec.structs.replace(
@@ -274,6 +275,7 @@ def counted(link: LinkState, router: RouterState) -> Counter[str]:
     """What one session adds to the statistics besides what is on the wire."""
     return Counter(
         connections=link.epoch,
+        connections_ready=link.ups,
         reconnects=link.reconnects,
         ticks_delivered=router.feeds.delivered,
         ticks_unwanted=router.feeds.unwanted,

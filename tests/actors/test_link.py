@@ -9,6 +9,7 @@ import trio
 
 from potrio.actors.link import NAMES_MAX, OTHER_NAMES, LinkCounters, LinkPhase, LinkState, count
 from potrio.errors import AuthError, ClientClosed
+from potrio.transport.base import TransportStatistics
 
 from .conftest import settle
 
@@ -104,3 +105,31 @@ def test_the_total_over_many_connections_is_bounded_too():
         total.add(LinkCounters(events_received=Counter({f"name-{number}": 3})))
     assert len(total.events_received) == NAMES_MAX + 1
     assert total.events_received.total() == NAMES_MAX * 6
+
+
+def test_uptime_is_that_of_all_links_and_goes_on_while_one_is_degraded():
+    link = LinkState()
+    phases = [
+        (LinkPhase.CONNECTING, 10.0),
+        (LinkPhase.AUTHENTICATING, 11.0),
+        (LinkPhase.READY, 12.0),
+        (LinkPhase.DEGRADED, 15.0),
+        (LinkPhase.READY, 16.0),
+        (LinkPhase.RECONNECTING, 20.0),
+    ]
+    for phase, at in phases:
+        link.enter(phase, at)
+    assert (link.began, link.up_since, link.up_s(99.0)) == (10.0, None, 8.0)
+    link.enter(LinkPhase.READY, 30.0)
+    assert (link.up_since, link.up_s(33.0)) == (30.0, 11.0)
+    link.enter(LinkPhase.CLOSED, 34.0)
+    assert (link.up_since, link.up_s(99.0)) == (None, 12.0)
+
+
+def test_bytes_are_asked_for_and_stay_with_their_connection():
+    link = LinkState()
+    for sent in (7, 50):
+        link.begin("ws://venue")
+        link.meter = lambda sent=sent: TransportStatistics(bytes_sent=sent, bytes_received=2 * sent)
+    assert (link.total().bytes_sent, link.total().bytes_received) == (57, 114)
+    assert (link.total(after_epoch=1).bytes_sent, link.counters[1].bytes_sent) == (50, 7)

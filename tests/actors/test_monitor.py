@@ -14,7 +14,16 @@ from potrio.actors.evidence import Anomaly, OrderIntent
 from potrio.actors.history import HistoryState
 from potrio.actors.keys import MONITOR
 from potrio.actors.link import NAMES_MAX, LinkLost, LinkPhase, LinkState, LinkUp
-from potrio.actors.monitor import FACTS_KEPT, MONITOR_MAILBOX, MonitorState, describe, monitor, statistics
+from potrio.actors.monitor import (
+    FACTS_KEPT,
+    MONITOR_MAILBOX,
+    MonitorState,
+    Statistics,
+    Throughput,
+    describe,
+    monitor,
+    statistics,
+)
 from potrio.actors.router import RouterState
 from potrio.limits import MAILBOX_CAPACITY
 from potrio.protocol.messages.trading import Side
@@ -103,6 +112,7 @@ def test_statistics_add_up_and_are_json():
         counters = link.begin("ws://venue")
         counters.messages_sent += 3
         counters.dropped += 1
+        counters.bytes_received += 100
         counters.events_received["updateStream"] += 5
     link.enter(LinkPhase.READY, 0.0)
     router.counters.unknown["odd"] += 1
@@ -118,7 +128,7 @@ def test_statistics_add_up_and_are_json():
         expires_at=1.0,
     )
     book.add(intent)
-    facts = statistics(link, router, book, account, history, state)
+    facts = statistics(link, router, book, account, history, state, 4.0)
     assert (facts.phase, facts.connections, facts.messages_sent, facts.requests_dropped) == ("ready", 2, 6, 2)
     assert facts.events_received == {"updateStream": 10}
     assert (facts.events_unknown, facts.ticks_delivered, facts.orders) == ({"odd": 1}, 7, {"new": 1})
@@ -128,4 +138,25 @@ def test_statistics_add_up_and_are_json():
         0,
     )
     assert facts.clock_offset_s is None, "not measured is not zero"
+    assert (facts.age_s, facts.uptime_s, facts.uptime_now_s, facts.since_drop_s) == (4.0, 4.0, 4.0, None)
     assert msgspec.json.decode(msgspec.json.encode(facts))["phase"] == "ready"
+
+
+def test_rates_are_those_between_two_looks():
+    link, book, state = LinkState(), Book(), MonitorState()
+
+    def look(now: float) -> Statistics:
+        return statistics(link, RouterState(), book, AccountState(), HistoryState(), state, now)
+
+    assert look(5.0).rates() == Throughput(0.0, 0.0, 0.0, 0.0), (
+        "before the first attempt there is no time to divide by"
+    )
+    counters = link.begin("ws://venue")
+    link.enter(LinkPhase.CONNECTING, 10.0)
+    counters.messages_received, counters.bytes_received = 40, 1000
+    first = look(30.0)
+    counters.messages_received, counters.messages_sent = 100, 5
+
+    assert first.rates() == Throughput(0.0, 2.0, 0.0, 50.0)
+    assert look(40.0).rates(first) == Throughput(0.5, 6.0, 0.0, 0.0)
+    assert first.rates(first) == Throughput(0.0, 0.0, 0.0, 0.0)

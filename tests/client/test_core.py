@@ -9,7 +9,7 @@ from loadsim.venue import FaultKind
 from potrio import ClientClosed
 from potrio.actors.link import LinkPhase
 
-from .conftest import hurt, until
+from .conftest import ASSET, hurt, until
 
 
 async def test_a_waiter_for_a_change_is_woken_by_the_closing(autojump_clock, connect):
@@ -68,3 +68,37 @@ async def test_a_waiter_for_the_link_is_told_when_the_client_closes_during_an_ou
         await trio.sleep(1)
         assert told == []
     assert told == [True]
+
+
+async def test_how_long_the_venue_takes_and_how_long_the_link_is_up(autojump_clock, connect, venue):
+    async with connect() as client:
+        hurt(venue, FaultKind.DELAY, event="successopenOrder", delay_ms=700)
+        hurt(venue, FaultKind.DELAY, event="loadHistoryPeriod", delay_ms=1500)
+        await (await client.place(ASSET, "call", 10, duration=5)).opened()
+        await client.candles(ASSET, "1m", 10)
+        first = client.statistics()
+
+        assert 700 <= first.latencies["order"].p50_ms < 720
+        assert 1500 <= first.latencies["history"].max_ms < 1520
+        assert (first.latencies["ready"].count, first.connections_ready, first.since_drop_s) == (1, 1, None)
+        assert first.uptime_s == first.uptime_now_s > 2
+        assert first.bytes_received > first.bytes_sent > 0
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.epoch == 2 and client.phase is LinkPhase.READY)
+        await trio.sleep(10)
+        after = client.statistics()
+
+    assert after.latencies["ready"].count == after.connections_ready == 2
+    assert 10 <= after.uptime_now_s <= after.since_drop_s < 11
+    assert after.uptime_now_s + first.uptime_s <= after.uptime_s <= after.age_s
+    assert after.bytes_received > first.bytes_received
+    assert after.rates(first).messages_received > 0
+
+
+async def test_the_bytes_of_a_connection_are_counted_to_its_end(autojump_clock, connect):
+    async with connect() as client:
+        before = client.statistics()
+    after = client.statistics()
+
+    assert after.bytes_sent > before.bytes_sent, "the word of farewell"
+    assert after.uptime_now_s == 0.0
