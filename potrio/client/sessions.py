@@ -194,7 +194,7 @@ class SessionPool:
         self._number += 1
         session = SessionState(self._number, self._first.watch.stale_after)
         session.link.paused = self._paused
-        session.link.latencies, session.link.frame_readers = self._link.latencies, self._link.frame_readers
+        session.link.latencies = self._link.latencies
         running.supervisor(SESSIONS).start_child_soon(session_tree(self._settings, session, self._account))
         self.sessions.append(session)
         return session
