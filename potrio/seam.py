@@ -50,9 +50,6 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 class Seam:
     """The real world. A simulation subclasses it and overrides every method."""
 
-    beyond_s = 0.0
-    """How far the system's wall clock is ahead of `wall`: not 0 only where `wall` takes no part in its jumps."""
-
     # --- time ---
 
     def now(self) -> float:

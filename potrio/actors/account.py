@@ -24,7 +24,7 @@ from potrio.protocol.server_clock import ServerClock
 from potrio.seam import Seam
 from potrio.transport.steady import SteadySeam
 
-__all__ = ["AccountState", "BalanceUpdate", "Readers"]
+__all__ = ["AccountState", "BalanceUpdate", "Readers", "ignore"]
 
 T = TypeVar("T")
 
@@ -103,6 +103,7 @@ class AccountState:
         self.stale = True  # no link now, or nothing heard on it yet
         self.clock = ServerClock()
         self.steady: SteadySeam | None = None  # the wall clock that `clock` compares the venue's with
+        self.on_doubt: Callable[[], object] = ignore  # the router's: somebody has to ask the venue for a look at its clock
         self.assets_at: float | None = None  # on trio's clock
         self.views: Cache[str, Mapping[str, Any]] = Cache(VIEWS_MAX, VIEWS_TTL_S)
         self.balance_readers: Readers[BalanceUpdate | Gap] = Readers()
@@ -119,7 +120,16 @@ class AccountState:
         """Measure the venue's clock by this wall clock; told before anything runs."""
         if isinstance(seam, SteadySeam):
             self.steady = seam
-            seam.on_jump = self.clock.doubt
+            seam.on_jump = self.doubt
+
+    def doubt(self, beyond_s: float, wall: float) -> None:
+        """The system's clock has jumped: nothing is concluded from times before the venue has shown why."""
+        self.clock.doubt(beyond_s, wall)
+        self.on_doubt()
+
+    def wall_at(self, at: float, wall: float) -> float:
+        """The wall time, as our clock goes now, of something that came at ``at``, when it showed ``wall``."""
+        return wall if self.steady is None else self.steady.wall_at(at)
 
     async def wait_change(self) -> None:
         """Wait until something here changes; cancelling only stops the waiting."""
@@ -171,3 +181,7 @@ class AccountState:
         self.balance_readers.end(reason)
         self.asset_readers.end(reason)
         self.notify()
+
+
+def ignore() -> None:
+    """There is no router that could ask."""

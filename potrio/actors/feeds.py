@@ -18,7 +18,10 @@ from potrio.actors.stream import Gap, Stream
 from potrio.limits import STREAM_CAPACITY, STREAMS_PER_CONNECTION_MAX
 from potrio.protocol.messages.market import Tick
 
-__all__ = ["Feeds", "TickStream"]
+__all__ = ["PERIOD_S", "Feeds", "TickStream"]
+
+PERIOD_S: Final = 60
+"""The chart period named when an asset's stream is asked for; the recent ticks in the answer are what we are after."""
 
 TickStream = Stream[Tick | Gap]
 

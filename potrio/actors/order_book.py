@@ -79,7 +79,7 @@ async def order_book(
 
     With a journal no order leaves before its intent is on disk, and what is known follows it.
     """
-    kept = None if journal is None else OrderJournal(ctx, book, journal, seam)
+    kept = None if journal is None else OrderJournal(ctx, book, journal, seam, account.clock)
     clerk = _Clerk(ctx, book, account, link, seam, kept)
     clerk.resume()
     pending = PendingDesk(ctx, book, clerk.clock)

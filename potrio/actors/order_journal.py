@@ -17,6 +17,7 @@ from potrio.actors.journal_record import OrderRecord, evidence_of, record_of
 from potrio.actors.keys import JOURNAL
 from potrio.actors.order_handle import OrderHandle
 from potrio.limits import ORDERS_KEPT_MAX
+from potrio.protocol.server_clock import ServerClock
 from potrio.seam import Seam
 from potrio.supervision.context import Context
 
@@ -30,11 +31,14 @@ a later process concludes from the venue's lists, it concludes ten seconds (ORDE
 class OrderJournal:
     """What one incarnation of the order book has told the journal, and what it was answered."""
 
-    def __init__(self, ctx: Context[Any], book: Book, state: JournalState, seam: Seam) -> None:
+    def __init__(
+        self, ctx: Context[Any], book: Book, state: JournalState, seam: Seam, clock: ServerClock
+    ) -> None:
         self._ctx = ctx
         self._book = book
         self._state = state
         self._seam = seam
+        self._clock = clock
         self._asked: dict[str, tuple[int, float]] = {}  # request id -> number of the question, its time
         self._written: dict[
             str, float
@@ -89,10 +93,9 @@ class OrderJournal:
     def _record(self, evidence: Evidence, sent_wall: float | None) -> OrderRecord:
         """The next process goes by the system's wall clock as it is by then: so its time of sending is by that."""
         record = record_of(evidence, self._state.account, sent_wall)
-        beyond_s = self._seam.beyond_s
-        if not beyond_s or record.sent_wall is None:
+        if record.sent_wall is None:
             return record
-        return msgspec.structs.replace(record, sent_wall=record.sent_wall + beyond_s)
+        return msgspec.structs.replace(record, sent_wall=self._clock.to_system(record.sent_wall))
 
     def _tell(self, record: OrderRecord, number: int | None = None) -> None:
         request_id = record.intent.request_id

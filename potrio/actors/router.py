@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
@@ -17,8 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from potrio.actor_errors import ChildNotFound
-from potrio.actors.account import AccountState
-from potrio.actors.feeds import Feeds, TickStream
+from potrio.actors.account import AccountState, ignore
+from potrio.actors.clock_probe import ClockProbe, LookAtClock
+from potrio.actors.feeds import PERIOD_S, Feeds, TickStream
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK
 from potrio.actors.limiter import refused_lane
 from potrio.actors.link import Batch, LinkLost, LinkState, LinkUp, Resync, TooMany, Transmit, count
@@ -52,10 +54,6 @@ from potrio.supervision.child_spec import Key
 from potrio.supervision.context import Context
 
 __all__ = ["RouterCounters", "RouterMessage", "RouterState", "Routes", "Subscribe", "Unsubscribe", "router"]
-
-PERIOD_S = 60
-"""The chart period named when an asset's stream is asked for; the recent ticks in the answer are what we are after."""
-
 
 BRIDGE_TIMEOUT = REQUEST_TIMEOUT / 2
 """The answer with the recent ticks of an asset has this long; live ticks are held back meanwhile."""
@@ -93,7 +91,7 @@ class RouterCounters(msgspec.Struct):
     undecodable: Counter[str] = msgspec.field(default_factory=Counter)
 
 
-RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue | LookAtStreams
+RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue | LookAtStreams | LookAtClock
 
 
 class RouterState:
@@ -105,7 +103,7 @@ class RouterState:
         self.watch = StaleWatch(stale_after)
         self.counters = RouterCounters()
         self.raw = RawState()
-        self.probe: str | None = None  # the asset whose ticks were asked for to measure the clock
+        self.probe = ClockProbe()
         self.in_hand: Batch | LinkUp | LinkLost | None = None
         self.run_in_hand: EventRun | None = None
 
@@ -116,9 +114,13 @@ async def router(
     """Route until stopped; never waits but for its inbox. A crash loses at most the event in hand."""
     routes = Routes(ctx, state, account, link)
     routes.resume()
-    while not ctx.stopping.is_set():
-        for message in await ctx.inbox.burst():
-            routes.handle(message)
+    account.on_doubt = partial(ctx.after, 0.0, LookAtClock(), key=LookAtClock)
+    try:
+        while not ctx.stopping.is_set():
+            for message in await ctx.inbox.burst():
+                routes.handle(message)
+    finally:
+        account.on_doubt = ignore
 
 
 class Routes:
@@ -134,7 +136,7 @@ class Routes:
         self.account = account
         self.link = link
         self.faults: list[float] = []  # the last ones
-        self.arrived = self.arrived_wall = 0.0
+        self.arrived = self._arrived_wall = 0.0
         self.guard = StreamGuard(
             ctx, self.feeds, state.watch, state.outages, account, link, ask_for=self.ask_for, tell=self.tell
         )
@@ -158,10 +160,7 @@ class Routes:
     def resume(self) -> None:
         """A new incarnation: go on with what was in hand, and set the timers that died with the old one."""
         for asset in self.feeds.assets:
-            if self.feeds.bridging(asset):
-                self.ctx.after(
-                    BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch, self.feeds.bridge_number(asset))
-                )
+            self.limit_bridge(asset)
         in_hand = self.state.in_hand
         if isinstance(in_hand, LinkUp | LinkLost):  # once more, and only once: it may be what we crashed of
             self.state.in_hand = None
@@ -187,6 +186,8 @@ class Routes:
                     self.feeds.bridge(asset, ())
             case LookAtStreams():
                 self.guard.look()
+            case LookAtClock():
+                self.start_probe()
             case _:
                 raise AssertionError(f"the router has no use for a {type(message).__name__}")
         if self.state.outages.restoring:
@@ -204,7 +205,7 @@ class Routes:
             self.start_probe()
             self.guard.link_up(message)
         else:
-            self.state.probe = None
+            self.state.probe.asset = None
             self.state.raw.lost(message.reason)
             self.feeds.lost()
             self.guard.link_lost(message)
@@ -223,8 +224,8 @@ class Routes:
     def batch(self, batch: Batch) -> None:
         """Route the events of one read, from where a former incarnation left off."""
         self.state.in_hand = batch
-        self.arrived, self.arrived_wall = batch.at, batch.wall
-        if self.account.clock.is_doubted and self.state.probe is None:
+        self.arrived, self._arrived_wall = batch.at, batch.wall
+        if self.account.clock.is_doubted:
             self.start_probe()
         routes, events = self.routes, batch.events
         if self.state.raw.taps and not batch.tapped:
@@ -252,7 +253,7 @@ class Routes:
             elif type(message) is Unknown:
                 count(self.counters.unknown, event.name)
         self.state.in_hand = None
-        self.feeds.heard_wall = batch.wall
+        self.feeds.heard_wall = self.arrived_wall()
 
     def run(self, run: EventRun, batch: Batch) -> None:
         """Route a run as one, where it is ticks that need no look at each; else let its events follow one by one.
@@ -277,30 +278,13 @@ class Routes:
         if not ticks:
             return False
         # One sample for one read: the newest stamp is the one that was on its way for the shortest time.
-        self.account.observe(ticks[-1].timestamp, self.arrived_wall)
-        self.end_probe()
+        self.observe(ticks[-1].timestamp)
         return self.feeds.publish_run(self.in_utc(ticks), self.latest())
 
     def start_probe(self) -> None:
-        """Ask for one asset's ticks where nobody reads any: without a tick the venue's clock is not known (P9)."""
-        clock = self.account.clock
-        if clock.is_certain or self.feeds.assets:
-            return
-        found = (asset.symbol for asset in self.account.assets.values() if asset.is_active and asset.is_otc)
-        self.state.probe = next(found, None)
-        if self.state.probe is None:
-            clock.assume_set()
-        else:
-            self.transmit(ChangeSymbol(asset=self.state.probe, period=PERIOD_S))
-
-    def end_probe(self) -> None:
-        """The clock has been measured: end the stream that was asked for only for that."""
-        if self.state.probe is None or not self.account.clock.is_certain:
-            return
-        probe, self.state.probe = self.state.probe, None
-        if probe not in self.feeds.assets:
-            self.transmit(UnsubscribeSymbol(probe))
-        self.account.notify()
+        """Have the venue's clock measured, where nobody reads a stream that shows it."""
+        if self.link.ready:
+            self.state.probe.begin(self.account, self.feeds, self.transmit)
 
     def undecodable(self, name: str, error: RemoteProtocolError, epoch: int) -> None:
         count(self.counters.undecodable, name)
@@ -314,16 +298,22 @@ class Routes:
     def ticks(self, message: UpdateStream) -> None:
         ticks = message.ticks
         if ticks:
-            self.account.observe(ticks[-1].timestamp, self.arrived_wall)
+            self.observe(ticks[-1].timestamp)
             self.feeds.publish(self.in_utc(ticks), self.latest())
-            self.end_probe()
+
+    def observe(self, stamp: float) -> None:
+        """The venue stamped something so that arrived just now."""
+        self.account.observe(stamp, self.arrived_wall())
+        self.state.probe.settle(self.account, self.feeds, self.transmit)
 
     def latest(self) -> float:
         """The latest stamp (UTC) to be believed of what arrived just now."""
         clock = self.account.clock
-        if not clock.is_certain:
-            return math.inf
-        return clock.to_utc(clock.stamp_at(self.arrived_wall)) + TICK_AHEAD_MAX
+        return clock.to_utc(clock.latest_stamp(self.arrived_wall())) + TICK_AHEAD_MAX
+
+    def arrived_wall(self) -> float:
+        """When it arrived, by our wall clock as it goes now: the very read may show that the machine has slept."""
+        return self.account.wall_at(self.arrived, self._arrived_wall)
 
     def in_utc(self, ticks: list[Tick]) -> list[Tick]:
         """Move ticks from the venue's clock to UTC: the zone only, so that they stay the venue's own times."""
@@ -351,7 +341,7 @@ class Routes:
     def opened(self, message: OrderOpened) -> None:
         """The venue stamps a deal as it opens: a look at its clock, where no stream is read."""
         deal = message.deal
-        self.account.observe(deal.open_timestamp + (deal.open_ms or 0) / 1000, self.arrived_wall)
+        self.observe(deal.open_timestamp + (deal.open_ms or 0) / 1000)
         self.to_order_book(message)
 
     def page(self, message: HistoryPeriod) -> None:
@@ -381,6 +371,7 @@ class Routes:
                 )
             )
             return
+        self.state.probe.give_way(self.feeds, assets, self.transmit)
         for asset in self.feeds.add(stream, assets):
             self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
         self.guard.schedule()
@@ -394,7 +385,9 @@ class Routes:
     def ask_for(self, asset: str) -> None:
         """Ask for an asset's ticks; where its feed is being bridged, the answer has a certain time."""
         self.transmit(ChangeSymbol(asset=asset, period=PERIOD_S))
+        self.limit_bridge(asset)
+
+    def limit_bridge(self, asset: str) -> None:
         if self.feeds.bridging(asset):
-            self.ctx.after(
-                BRIDGE_TIMEOUT, BridgeOverdue(asset, self.link.epoch, self.feeds.bridge_number(asset))
-            )
+            overdue = BridgeOverdue(asset, self.link.epoch, self.feeds.bridge_number(asset))
+            self.ctx.after(BRIDGE_TIMEOUT, overdue)

@@ -57,7 +57,8 @@ class ServerClock:
 
     Our own wall clock is best one that does not jump (`potrio.transport.steady`). Where the system's does, `doubt`
     says so, and the next samples tell which was right: ours, because the system's was set, or the system's, because
-    the machine slept. The zone is not measured anew by either.
+    the machine slept. The zone is not measured anew by either. One sample shows that it slept, for nothing brings a
+    stamp of the future; that it did not takes several over some time, for the first may have waited since before.
 
     Attributes:
         observed: samples seen.
@@ -74,10 +75,11 @@ class ServerClock:
         self._delay_s = DELAY_PRIOR_S
         # Decreasing samples with the time they were taken: the first is the largest of the window.
         self._best: deque[tuple[float, float]] = deque()
-        self._doubts: _Doubts | None = None
+        self._apart: _Apart | None = None
         self._last_wall = -math.inf
-        self._beyond_s: float | None = None
-        self._doubted_at = -math.inf
+        self._beyond_s = 0.0  # the system's clock is this far ahead of ours
+        self._settled_s = 0.0  # and was, when there was no doubt last
+        self._doubt: _Doubt | None = None
         self._slept: list[tuple[float, float, float]] = []
 
     # --- what is known -----------------------------------------------------------------------------------------------
@@ -108,12 +110,12 @@ class ServerClock:
     @property
     def is_doubted(self) -> bool:
         """Has a clock of ours jumped, so that nothing can be concluded from times before the next sample?"""
-        return self._beyond_s is not None
+        return self._doubt is not None
 
     @property
     def is_certain(self) -> bool:
         """Can something be concluded from times?"""
-        return self._beyond_s is None and bool(self._best)
+        return self._doubt is None and bool(self._best)
 
     # --- conversions -------------------------------------------------------------------------------------------------
 
@@ -140,17 +142,28 @@ class ServerClock:
                 wall += by_s
         return wall
 
+    def latest_stamp(self, wall: float) -> float:
+        """The latest that the venue's clock can show when ours shows ``wall``; inf as long as it is not measured."""
+        if not self._best:
+            return math.inf
+        slept_s = max(0.0, *self._jumps()) if self._doubt is not None else 0.0
+        return self.stamp_at(wall) + slept_s
+
+    def to_system(self, wall: float) -> float:
+        """A time that our clock showed, by the system's clock as it goes now: for what another process will read.
+
+        As long as it is not known why that has jumped, what was before is left as it was.
+        """
+        before = self._doubt is not None and wall < self._doubt.since
+        return self.amended(wall) + (self._settled_s if before else self._beyond_s)
+
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def doubt(self, beyond_s: float, wall: float) -> None:
         """The system's wall clock has jumped: it is this far ahead of the one that we go by, which shows ``wall``."""
-        if self._beyond_s is None:
-            self._doubted_at = wall
         self._beyond_s = beyond_s
-
-    def assume_set(self) -> None:
-        """There is nothing to ask: the system's clock was set, and ours is right."""
-        self._beyond_s = None
+        if self._doubt is None:
+            self._doubt = _Doubt(wall)
 
     def observe(self, stamp: float, wall: float) -> float:
         """Take a sample.
@@ -164,43 +177,57 @@ class ServerClock:
         """
         self.observed += 1
         sample = stamp - wall
-        if not math.isfinite(sample) or (abs(sample) > ZONE_MAX_S + HOUR_S / 2 and self._beyond_s is None):
+        if not math.isfinite(sample) or (abs(sample) > ZONE_MAX_S + HOUR_S / 2 and self._doubt is None):
             self.rejected += 1
             return 0.0
         if wall < self._last_wall - LATE_S:  # our clock was set back: what we have was measured with another
             self._best.clear()
-            self._doubts = None
+            self._apart = None
             self.jumps += 1
         self._last_wall = wall
         if self._is_believable(sample):
-            self._doubts = self._beyond_s = None
+            self._apart = None
+            if self._doubt is not None and self._doubt.is_settled_by(wall):
+                self._settle()
             self._take(sample, wall)
             return 0.0
-        if self._beyond_s is not None and self._is_believable(sample - self._beyond_s):
-            return self._amend(self._beyond_s, sample, wall)
-        late = bool(self._best) and sample < self._best[0][1]
-        if self._doubts is None or not self._doubts.extend(sample):
-            self._doubts = _Doubts(sample, wall)
-        if self._doubts.count >= AGREE_COUNT and wall - self._doubts.since >= (
-            AGREE_LATE_S if late else AGREE_EARLY_S
-        ):
-            if self._best and self._beyond_s is not None:  # it slept, and its clock was set as well
-                return self._amend(self._doubts.high - self._best[0][1], sample, wall)
-            self.jumps += bool(self._best)
-            self._best.clear()
-            self._beyond_s = None
-            self._take(self._doubts.high, wall)
-            self._doubts = None
-        else:
+        if self._doubt is not None:
+            for slept_s in self._jumps():
+                if slept_s > 0 and self._is_believable(sample - slept_s):
+                    return self._amend(slept_s, sample, wall)
+        if self._apart is None or not self._apart.extend(sample):
+            self._apart = _Apart(sample, wall)
+        if not self._apart.agree(wall, late=bool(self._best) and sample < self._best[0][1]):
             self.rejected += 1
+            return 0.0
+        high, self._apart = self._apart.high, None
+        slept_s = high - self._best[0][1] if self._best else 0.0
+        like_system = abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s  # it was not set, as we thought once
+        if slept_s > 0 and (self._doubt is not None or like_system):
+            return self._amend(slept_s, sample, wall)
+        self.jumps += bool(self._best)
+        self._best.clear()
+        self._settle()
+        self._take(high, wall)
         return 0.0
 
+    def _jumps(self) -> tuple[float, float]:
+        """What the system's clock has jumped by since there was no doubt, and altogether."""
+        return self._beyond_s - self._settled_s, self._beyond_s
+
+    def _settle(self) -> None:
+        """There is no doubt any more."""
+        self._doubt = None
+        self._settled_s = self._beyond_s
+
     def _amend(self, by_s: float, sample: float, wall: float) -> float:
-        """Believe the venue that so much more time has passed."""
-        if by_s > 0:
-            self._slept.append((self._doubted_at, wall, by_s))
-            del self._slept[:-SLEEPS_KEPT]
-        self._doubts = self._beyond_s = None
+        """Believe the venue that so much more time has passed: our clock is put forward, and so nearer the system's."""
+        since = wall if self._doubt is None else self._doubt.since
+        self._slept.append((since, wall, by_s))
+        del self._slept[:-SLEEPS_KEPT]
+        self._beyond_s -= by_s
+        self._settle()
+        self._apart = None
         self._last_wall = wall + by_s
         self._take(sample - by_s, wall + by_s)
         return by_s
@@ -214,8 +241,9 @@ class ServerClock:
         if self._best:
             return -LATE_S <= sample - self._best[0][1] <= EARLY_S
         zone_s = _nearest_hour(sample)
-        limit_s = FIRST_SKEW_MAX_S if zone_s == self._zone_s else FIRST_SKEW_OTHER_ZONE_MAX_S
-        return abs(sample - zone_s) <= limit_s
+        if zone_s == self._zone_s:
+            return abs(sample - zone_s) <= FIRST_SKEW_MAX_S
+        return self._doubt is None and abs(sample - zone_s) <= FIRST_SKEW_OTHER_ZONE_MAX_S
 
     def _take(self, sample: float, wall: float) -> None:
         best = self._best
@@ -228,7 +256,24 @@ class ServerClock:
         self._zone_s = _nearest_hour(best[0][1])
 
 
-class _Doubts:
+class _Doubt:
+    """A jump of the system's clock, since ``since``, and the samples that speak for its having been set."""
+
+    __slots__ = ("count", "first", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.first = math.inf
+        self.count = 0
+
+    def is_settled_by(self, wall: float) -> bool:
+        """Take in one more sample that agrees with our clock: are there enough, over a time long enough?"""
+        self.first = min(self.first, wall)
+        self.count += 1
+        return self.count >= AGREE_COUNT and wall - self.first >= AGREE_EARLY_S
+
+
+class _Apart:
     """A run of samples in a row that agree with each other and not with the estimate."""
 
     __slots__ = ("count", "high", "low", "since")
@@ -246,6 +291,10 @@ class _Doubts:
         self.low, self.high = low, high
         self.count += 1
         return True
+
+    def agree(self, wall: float, *, late: bool) -> bool:
+        """Are they enough to be the truth?"""
+        return self.count >= AGREE_COUNT and wall - self.since >= (AGREE_LATE_S if late else AGREE_EARLY_S)
 
 
 def _nearest_hour(seconds: float) -> int:

@@ -28,7 +28,7 @@ class SteadySeam(Seam):
 
     def __init__(self, seam: Seam) -> None:
         self._seam = seam
-        for name in set(dir(Seam)) - {"wall", "beyond_s"}:
+        for name in set(dir(Seam)) - {"wall"}:
             if not name.startswith("_"):
                 setattr(self, name, getattr(seam, name))  # as it is there, without a step in between
         self._start: float | None = None
@@ -49,6 +49,11 @@ class SteadySeam(Seam):
                 self.beyond_s += jumped
                 self.on_jump(self.beyond_s, wall)
         return wall
+
+    def wall_at(self, at: float) -> float:
+        """What this clock shows, as it goes now, for a moment of the clock of deadlines."""
+        assert self._start is not None
+        return self._start + at
 
     def follow(self, by_s: float) -> None:
         """The venue's clock shows that so much more time has passed than the clock of deadlines knows of."""

@@ -179,8 +179,16 @@ async def test_the_time_in_the_journal_is_by_the_wall_clock_that_the_next_proces
 ):
     await desk.place()
     await desk.written(desk.book.handles["r1"])
-    desk.seam.beyond_s = 3600.0  # the system's clock was set after it was sent
+    await trio.sleep(1)
+    clock = desk.account.clock
+    clock.observe(EPOCH + 1 + 7200, EPOCH + 1)
+    clock.doubt(3600.0, EPOCH + 1)  # the system's clock was set after it was sent, or the machine slept
     await desk.lost()
+    assert desk.rows()["r1"].sent_wall == EPOCH, "nothing is known yet"
+    for number in range(5):
+        clock.observe(EPOCH + 2 + number + 7200, EPOCH + 2 + number)
+    assert clock.is_certain
+    await desk.up()
     assert desk.rows()["r1"].sent_wall == EPOCH + 3600
     restored = evidence_of(desk.rows()["r1"], now=0.0, wall=EPOCH + 3610)
     assert restored.written_at == -10.0

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from potrio.protocol.server_clock import ServerClock
 from potrio.testing.network import MemoryNetwork
@@ -87,7 +91,11 @@ def test_a_clock_that_is_set_changes_neither_zone_nor_offset(set_s: float) -> No
     seam.wall()
     assert clock.is_doubted
     assert not clock.is_certain
-    tick(machine, seam, clock)
+    for _ in range(
+        5
+    ):  # the first ones may have been under way since before: they do not show that it has not slept
+        assert not clock.is_certain
+        tick(machine, seam, clock)
     assert clock.is_certain
     assert clock.jumps == 0
     for _ in range(100):
@@ -116,6 +124,125 @@ def test_time_slept_is_believed_once_the_venue_shows_it(slept_s: float, set_s: f
     assert clock.amended(waking) == pytest.approx(waking + slept_s, abs=0.1), (
         "what was stamped in between was not"
     )
+
+
+@pytest.mark.parametrize("stale", [1, 2, 40])
+@pytest.mark.parametrize("slept_s", [5, 600, 3600])
+def test_ticks_that_waited_while_it_slept_do_not_say_that_it_has_not(slept_s: float, stale: int) -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    machine.slept_s = slept_s
+    for number in range(stale):
+        assert clock.observe(machine.utc - slept_s + number / 100 + ZONE_S, seam.wall()) == 0.0
+    assert clock.is_doubted
+    tick(machine, seam, clock)
+    assert clock.is_certain
+    assert seam.wall() == pytest.approx(machine.utc, abs=0.1)
+    assert (clock.zone_s, clock.jumps) == (ZONE_S, 0)
+
+
+def test_that_it_had_slept_after_all_is_understood_later() -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    machine.slept_s = 3600.0
+    for _ in range(8):  # a peer that kept sending what it had kept
+        machine.time += 0.5
+        clock.observe(machine.utc - 3600 + ZONE_S, seam.wall())
+    assert clock.is_certain, "it was deceived"
+    for _ in range(8):
+        tick(machine, seam, clock)
+    assert clock.zone_s == ZONE_S
+    assert seam.wall() == pytest.approx(machine.utc, abs=0.1)
+
+
+def test_a_clock_that_was_set_once_does_not_hide_that_it_slept_later() -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    machine.set_s = 3600.0
+    for _ in range(8):
+        tick(machine, seam, clock)
+    machine.slept_s = 600.0
+    tick(machine, seam, clock)
+    assert clock.is_certain, "one tick shows it"
+    assert seam.wall() == pytest.approx(machine.utc, abs=0.1)
+    assert seam.beyond_s == pytest.approx(3600.0)
+
+
+@pytest.mark.parametrize("slept_s", [0.0, 3600.0])
+def test_before_anything_is_measured_a_jump_does_not_become_a_zone(slept_s: float) -> None:
+    machine = Machine()
+    seam, clock = SteadySeam(machine), ServerClock()
+    seam.on_jump = clock.doubt
+    seam.wall()
+    machine.slept_s, machine.set_s = slept_s, 3600.0 - slept_s
+    for _ in range(8):
+        tick(machine, seam, clock)
+    assert clock.is_certain
+    assert clock.zone_s == ZONE_S
+    assert seam.wall() == pytest.approx(machine.utc, abs=0.1)
+
+
+def test_the_latest_stamp_is_the_one_of_a_machine_that_has_slept_as_long_as_that_is_possible() -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    assert ServerClock().latest_stamp(seam.wall()) == math.inf
+    assert clock.latest_stamp(seam.wall()) == pytest.approx(machine.utc + ZONE_S, abs=0.1)
+    machine.set_s = 600.0
+    assert clock.latest_stamp(seam.wall()) == pytest.approx(machine.utc + ZONE_S + 600, abs=0.1)
+    for _ in range(8):
+        tick(machine, seam, clock)
+    assert clock.latest_stamp(seam.wall()) == pytest.approx(machine.utc + ZONE_S, abs=0.1)
+    machine.set_s = 0.0
+    seam.wall()
+    assert clock.is_doubted
+    assert clock.latest_stamp(seam.wall()) == pytest.approx(machine.utc + ZONE_S, abs=0.1)
+
+
+@pytest.mark.parametrize(("slept_s", "set_s"), [(3600.0, 0.0), (0.0, 3600.0), (600.0, -1800.0)])
+def test_what_another_process_reads_is_by_the_systems_clock(slept_s: float, set_s: float) -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    before, utc_before = seam.wall(), machine.utc
+    machine.time += 0.1
+    machine.slept_s, machine.set_s = slept_s, set_s
+    after, utc_after = seam.wall(), machine.utc
+    assert clock.is_doubted
+    assert clock.to_system(before) == before, "as it was written down"
+    assert clock.to_system(after) == pytest.approx(machine.wall())
+    for _ in range(8):
+        tick(machine, seam, clock)
+    assert clock.to_system(before) == pytest.approx(utc_before + set_s, abs=0.1)
+    assert clock.to_system(after) == pytest.approx(utc_after + set_s, abs=0.1)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.0, 3.0, 61.0, 600.0, 1800.0, 3600.0, 30_000.0]),  # slept
+            st.sampled_from([0.0, 0.0, -7200.0, -61.0, -2.0, 5.0, 600.0, 3600.0, 7200.0]),  # set
+            st.integers(0, 6),  # ticks that had waited
+        ),
+        max_size=6,
+    )
+)
+def test_after_any_history_the_time_is_the_venues(history: list[tuple[float, float, int]]) -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    for slept_s, set_s, stale in history:
+        assume(not slept_s or abs(slept_s + set_s) >= 1)  # what cancels out cannot be seen
+        waited = machine.utc + ZONE_S
+        machine.slept_s += slept_s
+        machine.set_s += set_s
+        for number in range(stale):
+            slow_s = clock.observe(waited + number / 100, seam.wall())
+            assert slow_s == 0.0
+        for _ in range(24):
+            tick(machine, seam, clock)
+        assert clock.is_certain
+        assert clock.zone_s == ZONE_S
+        assert seam.wall() + clock.offset_s == pytest.approx(machine.utc, abs=0.1)
+        assert seam.wall() == pytest.approx(machine.utc, abs=3.1)
 
 
 async def test_what_else_it_does_is_done_by_the_other(autojump_clock):
