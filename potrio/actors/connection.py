@@ -230,6 +230,9 @@ class _Driver:
             if self.leaving:
                 return
             first, ready_for = link.ups == 0, self.was_ready_for()
+            # What the link was like counts whoever has ended it.
+            retries = 0 if ready_for >= 0 else retries
+            failures = 0 if ready_for >= RECONNECT_STABLE else failures
             if link.paused and not isinstance(lost, AuthError | ConfigError):
                 continue
             if isinstance(lost, AuthError):
@@ -241,14 +244,13 @@ class _Driver:
                 continue
             if self.wire is self.wished:
                 continue  # nothing failed
-            if ready_for >= RECONNECT_STABLE:
-                failures = 0
-            else:
+            if ready_for < 0:
+                retries += 1
+            if ready_for < RECONNECT_STABLE:
                 failures += 1
                 health.failed(region, self.seam.now())
             if first:
                 failed.append(lost)
-            retries = 0 if ready_for >= 0 else retries + 1
             if isinstance(lost, ConfigError) or (not first and retries >= max_retries):
                 return self.give_up(lost, actor)
             if first and (failures >= len(candidates) or self.seam.now() >= deadline):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from decimal import Decimal
 
 import msgspec
@@ -38,6 +38,7 @@ from potrio.protocol.messages.trading import OpenOrder, RequestOpenedDeals, Side
 from potrio.protocol.regions import Region
 from potrio.protocol.ssid import parse_ssid
 from potrio.secrets import Secret
+from potrio.supervision.backoff import Backoff
 from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
 from potrio.supervision.spec import child
 from potrio.testing.network import MemoryNetwork
@@ -319,6 +320,38 @@ async def test_a_pause_before_the_first_link_takes_nothing_of_the_time_to_get_on
         await desk.tell(Unpause())
         with trio.fail_after(1):
             await desk.link.wait_ready()
+
+
+async def refuse(visit):
+    """An attempt in vain."""
+
+
+@pytest.mark.parametrize("ended", [(Resync("anew", wished=True),), (Pause(), Unpause())])
+async def test_a_link_that_the_program_ends_leaves_no_attempts_in_vain_behind(
+    ended, autojump_clock, monkeypatch
+):
+    tries, delay = [], Backoff.delay
+    monkeypatch.setattr(Backoff, "delay", lambda self, k, by: tries.append(k) or delay(self, k, by))
+    desk = Desk(hang_up, refuse, refuse, serve, refuse, refuse, serve, max_retries=3)
+    async with at_work(desk):
+        await trio.sleep(60)
+        await desk.tell(*ended)
+        await trio.sleep(60)
+        assert (desk.link.ready, desk.link.epoch) == (True, 7)
+        assert tries == [1, 2, 3, 1, 2], "stable in between: as with a link that was lost"
+
+
+@pytest.mark.parametrize(("most", "lives"), [(2, False), (3, True)])
+async def test_an_attempt_that_is_paused_counts_neither_for_nor_against_it(most, lives, autojump_clock):
+    desk = Desk(hang_up, refuse, never_authenticate, refuse, serve, max_retries=most)
+    with nullcontext() if lives else pytest.raises(ExceptionGroup):
+        async with at_work(desk):
+            while desk.link.phase is not LinkPhase.AUTHENTICATING:
+                await desk.link.wait_change()
+            await desk.tell(Pause(), Unpause())
+            await trio.sleep(60)
+            assert lives and desk.link.ready
+    assert len(desk.venue.attempts) == 4 + lives
 
 
 # --- what leaves -----------------------------------------------------------------------------------------------------
