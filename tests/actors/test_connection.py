@@ -326,7 +326,7 @@ async def refuse(visit):
     """An attempt in vain."""
 
 
-@pytest.mark.parametrize("ended", [(Resync("anew", wished=True),), (Pause(), Unpause())])
+@pytest.mark.parametrize("ended", [[Resync("anew", wished=True)], [Pause(), Unpause()], [Pause()]])
 async def test_a_link_that_the_program_ends_leaves_no_attempts_in_vain_behind(
     ended, autojump_clock, monkeypatch
 ):
@@ -336,21 +336,26 @@ async def test_a_link_that_the_program_ends_leaves_no_attempts_in_vain_behind(
     async with at_work(desk):
         await trio.sleep(60)
         await desk.tell(*ended)
+        await desk.tell(Unpause())
         await trio.sleep(60)
         assert (desk.link.ready, desk.link.epoch) == (True, 7)
         assert tries == [1, 2, 3, 1, 2], "stable in between: as with a link that was lost"
 
 
+@pytest.mark.parametrize("paused_for", [0, 5])
 @pytest.mark.parametrize(("most", "lives"), [(2, False), (3, True)])
-async def test_an_attempt_that_is_paused_counts_neither_for_nor_against_it(most, lives, autojump_clock):
+async def test_an_attempt_that_is_paused_counts_neither_way(most, lives, paused_for, autojump_clock):
     desk = Desk(hang_up, refuse, never_authenticate, refuse, serve, max_retries=most)
     with nullcontext() if lives else pytest.raises(ExceptionGroup):
         async with at_work(desk):
             while desk.link.phase is not LinkPhase.AUTHENTICATING:
                 await desk.link.wait_change()
-            await desk.tell(Pause(), Unpause())
+            desk.sup.ref(CONNECTION).tell(Pause())
+            await trio.sleep(paused_for)
+            desk.sup.ref(CONNECTION).tell(Unpause())
             await trio.sleep(60)
-            assert lives and desk.link.ready
+            assert lives
+            assert desk.link.ready
     assert len(desk.venue.attempts) == 4 + lives
 
 
