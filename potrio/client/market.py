@@ -7,11 +7,11 @@ from typing import Final
 
 import trio
 
-from potrio.actor_errors import MailboxFull
+from potrio.actor_errors import ActorDead, MailboxFull, SupervisorError
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.catalogue import CatalogueCalls
 from potrio.client.opening import Opening
-from potrio.errors import ConfigError
+from potrio.errors import ConfigError, NotConnected
 from potrio.limits import STREAM_CAPACITY
 from potrio.protocol.messages.market import Tick
 
@@ -37,6 +37,8 @@ class MarketCalls(CatalogueCalls):
             ConfigError: unknown asset, or none.
             RequestError: more assets at once than the venue streams on the ``sessions_max`` connections, or another
                 session could not be had.
+            NotConnected: the actor that was asked was just being restarted: safe to try again.
+            ClientClosed: the client has been closed, or was while this waited.
         """
 
         async def opened() -> Stream[Tick | Gap]:
@@ -49,7 +51,7 @@ class MarketCalls(CatalogueCalls):
     ) -> Stream[Tick | Gap]:
         """A stream that reads the ticks of these assets; closing it unsubscribes it. Waits for the router.
 
-        Cancelling leaves no reader behind.
+        Cancelling leaves no reader behind. Raises as `ticks`.
         """
         self._check_open()
         if not assets:
@@ -77,6 +79,10 @@ class MarketCalls(CatalogueCalls):
                     return stream
                 except MailboxFull:
                     await trio.sleep(ROOM_PAUSE_S)
+        except (ActorDead, SupervisorError) as error:
+            stream.close()
+            self._check_open()
+            raise NotConnected("the subscription was given up while its actor was restarted") from error
         except BaseException:
             stream.close()
             raise

@@ -15,7 +15,7 @@ from typing import Any, Never
 import msgspec
 import trio
 
-from potrio.actor_errors import ActorDead, ChildNotFound
+from potrio.actor_errors import ActorDead, ChildNotFound, SupervisorError
 from potrio.actors.account import AccountState
 from potrio.actors.connection import GIVEN_UP, ConnectionMessage, connection, lane
 from potrio.actors.feeds import Feeds, TickStream
@@ -27,8 +27,9 @@ from potrio.actors.phases import LinkPhase
 from potrio.actors.pinger import pinger
 from potrio.actors.router import RouterState, Subscribe, Unsubscribe
 from potrio.actors.stream_router import SessionState, stream_router
-from potrio.errors import PotrioError, RequestError
+from potrio.errors import ClientClosed, PotrioError, RequestError
 from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY, READS_WAITING_MAX
+from potrio.secrets import redact
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec
 from potrio.supervision.events import ChildCrashed, Event
@@ -124,6 +125,7 @@ class SessionPool:
 
         Raises:
             RequestError: more assets than all sessions together may stream, or another session cannot be had.
+            ClientClosed: the client was closed while this waited.
             MailboxFull: a router has too much to do now; nothing is lost by trying again.
         """
         if await self._take_places(running, stream, assets):
@@ -190,12 +192,21 @@ class SessionPool:
         return self._link, self._first.feeds
 
     def _begin(self, running: Supervisor) -> SessionState:
-        """Begin to open one more session: nobody's own, so that whoever is cancelled does not take it along."""
+        """Begin to open one more session: nobody's own, so that whoever is cancelled does not take it along.
+
+        Raises:
+            ClientClosed: the client is being closed.
+        """
         self._number += 1
         session = SessionState(self._number, self._first.watch.stale_after)
         session.link.paused = self._paused
         session.link.latencies = self._link.latencies
-        running.supervisor(SESSIONS).start_child_soon(session_tree(self._settings, session, self._account))
+        try:
+            running.supervisor(SESSIONS).start_child_soon(
+                session_tree(self._settings, session, self._account)
+            )
+        except SupervisorError as error:  # it never gives up, and runs as long as the client
+            raise ClientClosed("the client has been closed") from error
         self.sessions.append(session)
         return session
 
@@ -204,25 +215,29 @@ class SessionPool:
 
         Raises:
             RequestError: it could not be; ``__cause__`` says why.
+            ClientClosed: the client was closed, or died, meanwhile.
         """
         if session is None:
             return  # it came up just now
         try:
             await session.link.wait_ready()
+        except ClientClosed:
+            raise
         except PotrioError as error:
             session.ended = True
-            cause = session.link.fatal or error
-            raise RequestError(f"the venue gives no further session: {cause}") from cause
+            raise RequestError(f"the venue gives no further session: {error}") from error
 
     def observe(self, event: Event) -> None:
         """Follow the tree: a session whose supervisor gave up is over, and its readers must not wait for ever."""
         if isinstance(event, ChildCrashed):
             for session in self.sessions:
                 if event.path.endswith(f"/{SESSIONS}/link-{session.number}"):
-                    broken = RequestError(
-                        "the session that streamed this has broken down; open the stream anew"
-                    )
-                    self._end(session, session.link.fatal or broken, event.at)
+                    if session.link.fatal is None:  # so that whoever waits for it is told what happened, too
+                        why = redact(event.failure.text, self._settings.ssid_now.session)
+                        session.link.fatal = RequestError(
+                            f"the session that streamed this has broken down; open the stream anew ({why})"
+                        )
+                    self._end(session, session.link.fatal, event.at)
 
     def end(self, reason: Exception | None, now: float) -> None:
         """The client closes, or died of ``reason``: so do all streams, and whoever waits for a session."""

@@ -8,10 +8,14 @@ import pytest
 import trio
 
 from potrio import (
+    ClientClosed,
     ConfigError,
     HistoryShort,
+    NotConnected,
+    PotrioError,
     RequestError,
 )
+from potrio.actors.router import Routes
 
 from .conftest import ASSET, EPOCH, OTHER, until
 
@@ -114,6 +118,31 @@ async def test_a_fifth_asset_is_refused_before_it_ends_the_first(autojump_clock,
                 pass
         async with client.ticks(otc[0]):
             pass
+
+
+@pytest.mark.parametrize(("closes", "told"), [(True, ClientClosed), (False, NotConnected)])
+async def test_who_waits_for_the_router_when_it_ends_is_told_what_that_means(
+    autojump_clock, connect, monkeypatch, closes, told
+):
+    def broken(*arguments):
+        raise RuntimeError("drill")
+
+    async def read(client):
+        with pytest.raises(PotrioError) as caught:
+            await client.ticks(ASSET)
+        assert type(caught.value) is told
+
+    async with trio.open_nursery() as nursery, connect() as client:
+        if closes:
+            await client.supervisor.ref("link/router").suspend()
+            nursery.start_soon(read, client)
+            await trio.sleep(1)
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(Routes, "subscribe", broken)
+                await read(client)
+            async with client.ticks(ASSET) as stream:
+                assert (await stream.receive()).asset == ASSET
 
 
 @pytest.mark.parametrize("assets", [(), ("NOSUCH",)])

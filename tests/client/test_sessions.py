@@ -12,6 +12,7 @@ from loadsim.venue import FaultKind
 from potrio import Candle, ClientClosed, Config, ConfigError, Gap, LinkPhase, RequestError, open_client
 from potrio.actors.link import LinkState
 from potrio.actors.router import RouterState
+from potrio.client import sessions
 from potrio.client.candle_source import CandleSource
 from potrio.client.sessions import SESSIONS, SessionPool
 from potrio.limits import SESSION_IDLE
@@ -26,6 +27,32 @@ async def many(venue, network):
         found = [row.symbol for row in client.assets.values() if row.is_otc and row.is_active]
     await until(lambda: wire_now(venue) == 0)
     return found[:13]
+
+
+class Door:
+    """What all connections have to pass: it stands open until it is shut."""
+
+    def __init__(self, connect_tcp) -> None:
+        self._connect_tcp = connect_tcp
+        self._opened = trio.Event()
+        self.open()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    def shut(self) -> None:
+        self._opened = trio.Event()
+
+    async def connect_tcp(self, *address):
+        await self._opened.wait()
+        return await self._connect_tcp(*address)
+
+
+@pytest.fixture
+def door(network):
+    network.door = Door(network.connect_tcp)
+    network.connect_tcp = network.door.connect_tcp
+    return network.door
 
 
 def wire_now(venue) -> int:
@@ -151,20 +178,31 @@ async def test_a_session_that_cannot_be_had_fails_the_stream_and_nothing_else(
             await all_of(other, many[4:5])
 
 
-async def test_who_needs_no_session_does_not_wait_for_one_that_is_being_opened(
-    autojump_clock, connect, venue, network, many
+async def test_a_session_that_crashes_at_its_start_is_told_with_the_cause_and_without_the_token(
+    autojump_clock, connect, venue, many, monkeypatch
 ):
-    door, connect_tcp = trio.Event(), network.connect_tcp
+    async def broken(ctx, session, account) -> None:
+        raise ValueError("no room for a router of a0test0session0of0potrio0x")
 
-    async def through_the_door(*address):
-        await door.wait()
-        return await connect_tcp(*address)
+    async with connect(sessions_max=2) as client, client.ticks(*many[:4]) as stream:
+        with monkeypatch.context() as patch:
+            patch.setattr(sessions, "stream_router", broken)
+            with pytest.raises(RequestError, match="no room for a router") as caught:
+                await client.ticks(many[4])
+        assert "a0test" not in str(caught.value)
+        assert isinstance(caught.value.__cause__, RequestError)
+        assert session_names(client) == []
+        await all_of(stream, many[:4])
+        async with client.ticks(many[4]) as other:
+            await all_of(other, many[4:5])
 
-    network.connect_tcp = through_the_door
-    door.set()
+
+async def test_who_needs_no_session_does_not_wait_for_one_that_is_being_opened(
+    autojump_clock, connect, venue, door, many
+):
     async with connect(sessions_max=3) as client, client.ticks(*many[:3]) as stream:
         await all_of(stream, many[:3])
-        door = trio.Event()
+        door.shut()
         scopes, told = [trio.CancelScope() for _ in range(3)], []
 
         async def more(number: int, assets: list[str]) -> None:
@@ -182,7 +220,7 @@ async def test_who_needs_no_session_does_not_wait_for_one_that_is_being_opened(
             scopes[0].cancel()
             await trio.sleep(1)
             scopes[2].cancel()
-            door.set()
+            door.open()
         ((number, last),) = told
         assert number == 1, "who was cancelled has harmed nobody"
         await all_of(last, many[6:10])
@@ -262,30 +300,31 @@ async def test_closing_closes_all_sessions_also_while_one_is_being_opened(
 
 
 async def test_readers_outside_the_block_are_told_that_the_client_is_closed(
-    autojump_clock, connect, venue, many
+    autojump_clock, connect, venue, door, many
 ):
-    """P6: those of an additional session as well, and whoever waits for one that is not up yet."""
+    """P6: those of an additional session as well, and whoever waits for one: that is not up yet, or not begun."""
     ended: list[object] = []
 
     async def read(stream) -> None:
         ended.append([item async for item in stream][-1].asset)
 
-    async def more(client) -> None:
-        try:
-            await client.ticks(*many[8:12])
-        except (RequestError, ClientClosed) as error:
-            ended.append(type(error))
+    async def more(client, assets) -> None:
+        with pytest.raises(ClientClosed, match="closed"):
+            await client.ticks(*assets)
+        ended.append("told")
 
     with trio.fail_after(120):
-        async with trio.open_nursery() as nursery, connect(sessions_max=3) as client:
+        async with trio.open_nursery() as nursery, connect(sessions_max=4) as client:
             for share in (many[:4], many[4:5]):
                 nursery.start_soon(read, await client.ticks(*share))
             await trio.sleep(5)
-            hurt(venue, FaultKind.RESTART, delay_ms=20_000)
-            nursery.start_soon(more, client)
+            door.shut()
+            nursery.start_soon(more, client, many[8:12])
+            await trio.sleep(0.5)
+            nursery.start_soon(more, client, many[4:13])  # its turn comes when there is no tree any more
             await trio.sleep(0.5)
     assert many[4] in ended
-    assert len(ended) == 3
+    assert (len(ended), ended.count("told")) == (4, 2)
 
 
 async def test_a_session_that_breaks_down_for_good_ends_its_streams_and_can_be_had_anew(
