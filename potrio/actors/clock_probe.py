@@ -1,4 +1,4 @@
-"""The clock probe: an asset whose ticks are asked for only because nobody reads any that show the venue's clock (P9)."""
+"""The clock probe: an asset whose ticks are asked for to measure the venue's clock, where nobody reads any (P9)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ decoded is counted and skipped; three within a minute and the connection is made
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
@@ -91,7 +90,9 @@ class RouterCounters(msgspec.Struct):
     undecodable: Counter[str] = msgspec.field(default_factory=Counter)
 
 
-RouterMessage = Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue | LookAtStreams | LookAtClock
+RouterMessage = (
+    Batch | LinkUp | LinkLost | Call[None] | Unsubscribe | BridgeOverdue | LookAtStreams | LookAtClock
+)
 
 
 class RouterState:

@@ -21,6 +21,7 @@ from potrio.supervision.mailbox_spec import bounded
 from potrio.supervision.spec import child
 
 from .conftest import ASSET, EPOCH, OTHER, crash, recording, running, settle
+from .test_asset_changes import asset, table
 
 ZONE = 7200
 
@@ -302,3 +303,14 @@ async def test_news_that_always_crashes_is_given_up_after_one_more_try(autojump_
     await trio.sleep(1)
     assert len(calls) == 2
     assert desk.sup.ref(ROUTER).alive
+
+
+async def test_the_probe_of_the_clock_gives_way_to_readers(autojump_clock, desk):
+    desk.account.set_assets(table(asset("PROBE_otc")))
+    await desk.lost()
+    await desk.up()
+    assert desk.sent()[-1] == ChangeSymbol(asset="PROBE_otc", period=60)
+    await desk.read("a", "b", "c")
+    assert UnsubscribeSymbol("PROBE_otc") not in desk.sent()
+    await desk.read("a", "b", "c", "d")
+    assert desk.sent()[-2:] == [UnsubscribeSymbol("PROBE_otc"), ChangeSymbol(asset="d", period=60)]
