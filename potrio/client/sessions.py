@@ -17,7 +17,7 @@ import trio
 
 from potrio.actor_errors import ActorDead, ChildNotFound, SupervisorError
 from potrio.actors.account import AccountState
-from potrio.actors.connection import GIVEN_UP, ConnectionMessage, connection, lane
+from potrio.actors.connection import GIVEN_UP, connection, lane
 from potrio.actors.feeds import Feeds, TickStream
 from potrio.actors.keys import CONNECTION, PINGER, ROUTER
 from potrio.actors.link import LinkCounters, LinkState, Pause, Unpause
@@ -109,10 +109,13 @@ class SessionPool:
         for session in self.alive():
             tell(running, session, ROUTER.name, Unsubscribe(stream))
 
-    def tell_all(self, running: Supervisor, message: ConnectionMessage) -> None:
-        """Tell the connections of all additional sessions."""
-        if isinstance(message, Pause | Unpause):
-            self._paused = isinstance(message, Pause)
+    def tell_all(self, running: Supervisor, message: Pause | Unpause) -> None:
+        """Tell the connections of all additional sessions, those that are just being started as well.
+
+        Nothing else is for all of them: a reconnect, silent streams, a deadline and a refused lane are those of one
+        link, told by its own router or pinger when that link is up, or meant for the first session alone.
+        """
+        self._paused = isinstance(message, Pause)
         for session in self.alive():
             if not tell(running, session, CONNECTION.name, message):
                 session.link.paused = self._paused  # it is just being started, and will look
