@@ -10,7 +10,7 @@ import trio
 
 from loadsim.venue import FaultKind
 from potrio import Candle, ClientClosed, Config, ConfigError, Gap, LinkPhase, RequestError, open_client
-from potrio.actors.link import LinkState
+from potrio.actors.link import LinkState, Pause, Unpause
 from potrio.actors.router import RouterState
 from potrio.client import sessions
 from potrio.client.candle_source import CandleSource
@@ -246,6 +246,23 @@ async def test_a_pause_in_the_same_pass_as_a_session_is_begun_is_for_that_sessio
         await client.resume()
         await until(lambda: wire_now(venue) == 2, 5)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_session_that_has_no_actors_yet_is_told_of_a_pause_and_of_its_end(
+    autojump_clock, connect, venue
+):
+    """Begun and told without a step between: what the test before meets by chance only."""
+    async with connect(sessions_max=3) as client:
+        pool = client._shared.sessions
+        told_to_stop = pool._begin(client.supervisor)
+        pool.tell_all(client.supervisor, Pause())
+        told_to_go = pool._begin(client.supervisor)
+        pool.tell_all(client.supervisor, Unpause())
+        pool.tell_all(client.supervisor, Pause())
+        await trio.sleep(60)
+        assert [told_to_stop.link.epoch, told_to_go.link.epoch] == [0, 0]
+        pool.tell_all(client.supervisor, Unpause())
+        await until(lambda: wire_now(venue) == 3, 5)
 
 
 async def test_pause_and_resume_are_for_all_sessions(autojump_clock, connect, venue, many):
