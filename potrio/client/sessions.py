@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Never
 
 import msgspec
@@ -110,15 +111,14 @@ class SessionPool:
             tell(running, session, ROUTER.name, Unsubscribe(stream))
 
     def tell_all(self, running: Supervisor, message: Pause | Unpause) -> None:
-        """Tell the connections of all additional sessions, those that are just being started as well.
+        """Tell the connections of all additional sessions: one that is just being started has its mailbox already.
 
         Nothing else is for all of them: a reconnect, silent streams, a deadline and a refused lane are those of one
         link, told by its own router or pinger when that link is up, or meant for the first session alone.
         """
         self._paused = isinstance(message, Pause)
         for session in self.alive():
-            if not tell(running, session, CONNECTION.name, message):
-                session.link.paused = self._paused  # it is just being started, and will look
+            tell(running, session, CONNECTION.name, message)
 
     async def subscribe(self, running: Supervisor, stream: TickStream, assets: Sequence[str]) -> None:
         """Let a stream read these assets, each from where there is room. Waits for sessions that have to be opened.
@@ -306,10 +306,7 @@ def ref(running: Supervisor, place: SessionState | None, name: str) -> Ref[Any]:
     return running.ref(ROUTER if place is None else f"{SESSIONS}/link-{place.number}/{name}")
 
 
-def tell(running: Supervisor, session: SessionState, name: str, message: object) -> bool:
-    """Tell an actor of an additional session; False where it is not there: ended, or just being started."""
-    try:
+def tell(running: Supervisor, session: SessionState, name: str, message: object) -> None:
+    """Tell an actor of an additional session, unless that has ended."""
+    with suppress(ChildNotFound, ActorDead):
         ref(running, session, name).tell(message)
-    except (ChildNotFound, ActorDead):
-        return False
-    return True
