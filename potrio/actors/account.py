@@ -103,7 +103,9 @@ class AccountState:
         self.stale = True  # no link now, or nothing heard on it yet
         self.clock = ServerClock()
         self.steady: SteadySeam | None = None  # the wall clock that `clock` compares the venue's with
-        self.on_doubt: Callable[[], object] = ignore  # the router's: somebody has to ask the venue for a look at its clock
+        self.on_doubt: Callable[[], object] = (
+            ignore  # the router's: somebody has to ask the venue for a look at its clock
+        )
         self.assets_at: float | None = None  # on trio's clock
         self.views: Cache[str, Mapping[str, Any]] = Cache(VIEWS_MAX, VIEWS_TTL_S)
         self.balance_readers: Readers[BalanceUpdate | Gap] = Readers()

@@ -86,7 +86,10 @@ class OrderFacts:
         """The venue answers an order, for the first time, on the link that it was sent on: how long did that take?"""
         link = self.clock.link
         if evidence.deal is None and evidence.written_epoch == link.epoch:
-            note(link.latencies.order, self.seam.wall() - self.account.clock.amended(evidence.intent.created_wall))
+            note(
+                link.latencies.order,
+                self.seam.wall() - self.account.clock.amended(evidence.intent.created_wall),
+            )
 
     def recognise(self) -> None:
         """Look again at the deals of nobody: when they were told, the venue's clock may not have been known."""

@@ -193,7 +193,7 @@ class ServerClock:
             return 0.0
         if self._doubt is not None:
             for slept_s in self._jumps():
-                if slept_s > 0 and self._is_believable(sample - slept_s):
+                if slept_s > 0 and self._is_believable(sample - slept_s, late_s=EARLY_S):
                     return self._amend(slept_s, sample, wall)
         if self._apart is None or not self._apart.extend(sample):
             self._apart = _Apart(sample, wall)
@@ -202,7 +202,9 @@ class ServerClock:
             return 0.0
         high, self._apart = self._apart.high, None
         slept_s = high - self._best[0][1] if self._best else 0.0
-        like_system = abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s  # it was not set, as we thought once
+        like_system = (
+            abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s
+        )  # it was not set, as we thought once
         if slept_s > 0 and (self._doubt is not None or like_system):
             return self._amend(slept_s, sample, wall)
         self.jumps += bool(self._best)
@@ -237,9 +239,9 @@ class ServerClock:
         if 0 < round_trip_s < self._delay_s:
             self._delay_s = round_trip_s
 
-    def _is_believable(self, sample: float) -> bool:
+    def _is_believable(self, sample: float, late_s: float = LATE_S) -> bool:
         if self._best:
-            return -LATE_S <= sample - self._best[0][1] <= EARLY_S
+            return -late_s <= sample - self._best[0][1] <= EARLY_S
         zone_s = _nearest_hour(sample)
         if zone_s == self._zone_s:
             return abs(sample - zone_s) <= FIRST_SKEW_MAX_S
