@@ -180,16 +180,17 @@ class ServerClock:
         if not math.isfinite(sample) or (abs(sample) > ZONE_MAX_S + HOUR_S / 2 and self._doubt is None):
             self.rejected += 1
             return 0.0
-        if wall < self._last_wall - LATE_S:  # our clock was set back: what we have was measured with another
-            self._best.clear()
+        if wall < self._last_wall - LATE_S and not self._is_believable(sample):
+            self._best.clear()  # our clock was set back: what we have was measured with another
             self._apart = None
             self.jumps += 1
-        self._last_wall = wall
+            self._last_wall = wall
+        self._last_wall = max(self._last_wall, wall)  # of several connections, one may lag behind
         if self._is_believable(sample):
             self._apart = None
             if self._doubt is not None and self._doubt.is_settled_by(wall):
                 self._settle()
-            self._take(sample, wall)
+            self._take(sample, self._last_wall)
             return 0.0
         if self._doubt is not None:
             for slept_s in self._jumps():
@@ -202,9 +203,8 @@ class ServerClock:
             return 0.0
         high, self._apart = self._apart.high, None
         slept_s = high - self._best[0][1] if self._best else 0.0
-        like_system = (
-            abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s
-        )  # it was not set, as we thought once
+        # It was not set, as we thought once, where the venue has the system's time.
+        like_system = abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s
         if slept_s > 0 and (self._doubt is not None or like_system):
             return self._amend(slept_s, sample, wall)
         self.jumps += bool(self._best)
@@ -270,6 +270,8 @@ class _Doubt:
 
     def is_settled_by(self, wall: float) -> bool:
         """Take in one more sample that agrees with our clock: are there enough, over a time long enough?"""
+        if wall < self.since:
+            return False
         self.first = min(self.first, wall)
         self.count += 1
         return self.count >= AGREE_COUNT and wall - self.first >= AGREE_EARLY_S

@@ -196,6 +196,17 @@ def test_a_large_step_back_is_followed_at_once() -> None:
     assert clock.jumps == 1
 
 
+def test_of_several_connections_one_may_lag_behind() -> None:
+    clock = ServerClock()
+    feed(clock, true_offset=7200, delays=[0.02] * 20)
+    error = clock.error_s
+    clock.observe(START + 2 + 7200, START + 2.02)
+
+    assert (clock.jumps, clock.zone_s) == (0, 7200)
+    assert clock.offset_s == pytest.approx(-0.02, abs=1e-6)
+    assert clock.error_s == error
+
+
 def test_a_small_step_back_is_followed_at_once() -> None:
     clock = ServerClock()
     feed(clock, true_offset=7200, delays=[0.02] * 20)

@@ -141,6 +141,20 @@ def test_ticks_that_waited_while_it_slept_do_not_say_that_it_has_not(slept_s: fl
     assert (clock.zone_s, clock.jumps) == (ZONE_S, 0)
 
 
+def test_what_was_read_before_it_slept_and_is_looked_at_only_now_says_nothing() -> None:
+    machine = Machine()
+    seam, clock = measured(machine)
+    kept = []
+    for _ in range(10):
+        machine.time += 0.5
+        kept.append((machine.utc + ZONE_S, machine.time))
+    machine.slept_s = 3600.0
+    seam.wall()
+    for stamp, at in kept:
+        assert clock.observe(stamp, seam.wall_at(at)) == 0.0
+    assert clock.is_doubted
+
+
 def test_that_it_had_slept_after_all_is_understood_later() -> None:
     machine = Machine()
     seam, clock = measured(machine)
