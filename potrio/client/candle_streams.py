@@ -66,10 +66,10 @@ class CandleStreamCalls(MarketCalls):
             stream = await self._candle_stream(asset, policy, capacity, period_s)
             try:
                 await stream.begin(history)
-            except trio.EndOfChannel:
-                raise ClientClosed("the client was closed while the candles before were loaded") from None
-            except BaseException:
-                stream.close()
+            except BaseException as error:
+                stream.close()  # nobody else can
+                if isinstance(error, trio.EndOfChannel):
+                    raise ClientClosed("the client was closed while the candles before were loaded") from None
                 raise
             return stream
 

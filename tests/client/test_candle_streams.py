@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,6 +12,8 @@ import trio
 from loadsim.venue import Fault, FaultKind
 from potrio import Candle, Client, ClientClosed, ConfigError, Forming, PotrioError
 from potrio.actors.router import BridgeOverdue
+from potrio.client import candle_stream, candle_streams
+from potrio.client.candle_stream import CandleStream
 
 from .conftest import ASSET, OTHER, check_candles, read_closed, ticks_at, until
 
@@ -187,3 +190,29 @@ async def test_a_reader_in_the_middle_of_a_back_fill_is_told_that_the_client_is_
                 await trio.sleep(10)
             await trio.sleep(seconds)
     assert [type(error) for error in ended] == [ClientClosed]
+
+
+@pytest.mark.parametrize("ends", ["client", "call"])
+async def test_a_stream_whose_opening_ends_is_closed_for_nobody_else_can(
+    autojump_clock, connect, monkeypatch, ends
+):
+    class Made(CandleStream):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    async def read(client: Client) -> None:
+        with pytest.raises(ClientClosed) if ends == "client" else nullcontext(), scope:
+            await client.live_candles(ASSET, 60)
+
+    made: list[CandleStream] = []
+    scope = trio.CancelScope()
+    monkeypatch.setattr(candle_streams, "CandleStream", Made)
+    monkeypatch.setattr(candle_stream, "FIRST_TICK_S", 1000.0)
+    async with trio.open_nursery() as nursery, connect() as client:
+        client._shared.router.feeds.publish = lambda *_: None  # no tick ever comes
+        nursery.start_soon(read, client)
+        await trio.sleep(10)
+        if ends == "call":
+            scope.cancel()
+    assert [stream.closed for stream in made] == [True]
