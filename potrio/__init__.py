@@ -30,6 +30,7 @@ from potrio.client.config import Config
 from potrio.client.deal_records import DealPage, DealRecord, DealTotals
 from potrio.client.export import to_arrow, to_pandas, to_polars
 from potrio.client.journal import JournalStatistics
+from potrio.client.leases import LeasedSession
 from potrio.errors import (
     AuthError,
     CircuitOpen,
@@ -130,6 +131,7 @@ __all__ = [
     "JournalError",
     "JournalStatistics",
     "Latency",
+    "LeasedSession",
     "LimitExceeded",
     "LinkPhase",
     "LocalProtocolError",

@@ -258,6 +258,9 @@ SESSION_IDLE: Final = 5.0
 SESSIONS_MAX: Final = 16
 """An additional session that nobody reads is closed after twice this time; so many sessions one client may have."""
 
+LEASE_END_MAX: Final = 3.0
+"""A leased session is given this long to say goodbye when its lease ends."""
+
 FRESH_SSID_MAX: Final = 5
 FRESH_SSID_TIMEOUT: Final = 300.0
 """How often a client's callback is asked for a fresh SSID in its life, and how long it may take: a human may log in."""

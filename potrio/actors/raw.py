@@ -85,8 +85,10 @@ class RawState:
     def __init__(self) -> None:
         self.taps: list[RawTap] = []
         self.keep_alives: list[Message] = []
+        self.epoch = 0  # the last link that has been sent them
         self.outcomes: set[Outcome] = set()
-        self._secrets: dict[Secret, tuple[bytes, ...]] = {}
+        self.secrets: dict[Secret, tuple[bytes, ...]] = {}
+        """What no tap is shown; the sessions of a client have one and the same."""
 
     # --- the readers' side -------------------------------------------------------------------------------------------
 
@@ -103,11 +105,11 @@ class RawState:
 
     def hide(self, secret: Secret) -> None:
         """Show no tap this secret, from now on: one for each SSID that the client has logged in with."""
-        if secret not in self._secrets:
+        if secret not in self.secrets:
             # A part of it that is worth hiding has RUN_MIN characters, so it has one of these pieces as a whole in it.
             token, size = secret.reveal().encode(), RUN_MIN // 2
             pieces = [token[i : i + size] for i in range(0, max(1, len(token) - size + 1), size)]
-            self._secrets[secret] = tuple(piece for piece in pieces if piece)
+            self.secrets[secret] = tuple(piece for piece in pieces if piece)
 
     def close(self, tap: RawTap) -> None:
         """It sees nothing more; again does nothing."""
@@ -139,6 +141,11 @@ class RawState:
                 case _:
                     pass
 
+    def up(self, epoch: int) -> list[Message]:
+        """There is a link: what is to be sent on it. What is kept from now on is for its keeper to send."""
+        self.epoch = epoch
+        return list(self.keep_alives)
+
     def lost(self, reason: str) -> None:
         """The link is gone: who waits for an answer on it is told."""
         for tap in self.taps:
@@ -159,8 +166,8 @@ class RawState:
     def _offer(self, name: str, payload: bytes, at: float) -> None:
         event = RawEvent(name, payload, at)
         encoded = name.encode("utf-8", "replace")
-        if any(piece in payload or piece in encoded for pieces in self._secrets.values() for piece in pieces):
-            shown = redact(payload.decode("latin-1"), *self._secrets).encode("latin-1")
-            event = RawEvent(redact(name, *self._secrets), shown, at)
+        if any(piece in payload or piece in encoded for pieces in self.secrets.values() for piece in pieces):
+            shown = redact(payload.decode("latin-1"), *self.secrets).encode("latin-1")
+            event = RawEvent(redact(name, *self.secrets), shown, at)
         for tap in tuple(self.taps):
             tap.offer(event)

@@ -201,8 +201,8 @@ class Routes:
         self.tell(MONITOR, message)
         if isinstance(message, LinkUp):
             self.restore()
-            for message_kept in self.state.raw.keep_alives:
-                self.transmit(message_kept)
+            for message_kept in self.state.raw.up(message.epoch):
+                self.tell(CONNECTION, Transmit(message_kept, message.epoch))
             self.start_probe()
             self.guard.link_up(message)
         else:

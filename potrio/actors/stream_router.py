@@ -1,4 +1,4 @@
-"""The router of an additional session: it carries streams and nothing else, and ends when nobody reads any.
+"""The router of an additional session: it carries streams and raw events, and ends when nobody uses it.
 
 Balance, orders, history and the asset table are the first session's business: what comes of them here is left alone, so
 that nothing is told twice. When it ends, its supervisor ends the session.
@@ -13,7 +13,7 @@ import msgspec
 from potrio.actor_errors import ChildNotFound
 from potrio.actors.account import AccountState
 from potrio.actors.keys import CONNECTION
-from potrio.actors.link import LinkLost, LinkState, LinkUp
+from potrio.actors.link import LinkLost, LinkState, LinkUp, Transmit
 from potrio.actors.router import RouterMessage, RouterState, Routes
 from potrio.limits import SESSION_IDLE
 from potrio.protocol.messages.market import History, HistoryFast, UpdateStream
@@ -29,12 +29,17 @@ class CloseIfIdle(msgspec.Struct, frozen=True, gc=False):
 
 
 class SessionState:
-    """One additional session. ``ended`` is set in the same step in which its router stops taking subscriptions."""
+    """One additional session. ``ended`` is set in the same step in which its router stops taking subscriptions.
 
-    def __init__(self, number: int, stale_after: float | None = None) -> None:
+    Attributes:
+        leased: one holder has it, with or without a stream, until he gives it back.
+    """
+
+    def __init__(self, number: int, stale_after: float | None = None, *, leased: bool = False) -> None:
         self.number = number
         self.link = LinkState()
         self.router = RouterState(stale_after)
+        self.leased = leased
         self.ended = False
 
 
@@ -52,7 +57,8 @@ async def stream_router(
                 if not isinstance(message, CloseIfIdle):
                     routes.handle(message)
                     continue
-                idle = idle + 1 if session.link.ready and not routes.readers() else 0
+                is_used = session.leased or routes.readers()
+                idle = idle + 1 if session.link.ready and not is_used else 0
                 if idle > 1:
                     session.ended = True
                     return
@@ -94,7 +100,10 @@ class _StreamRoutes(Routes):
         self.faults.clear()
         if isinstance(message, LinkUp):
             self.restore()
+            for kept in self.state.raw.up(message.epoch):
+                self.tell(CONNECTION, Transmit(kept, message.epoch))
             self.guard.link_up(message)
         else:
+            self.state.raw.lost(message.reason)
             self.feeds.lost()
             self.guard.link_lost(message)

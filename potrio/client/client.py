@@ -18,6 +18,7 @@ from potrio.client.config import Config
 from potrio.client.deals import DealCalls
 from potrio.client.history import HistoryCalls
 from potrio.client.journal import JournalCalls, opened_journal
+from potrio.client.leases import LeaseCalls
 from potrio.client.link_calls import LinkCalls
 from potrio.client.link_setup import link_settings
 from potrio.client.pending import PendingCalls
@@ -138,6 +139,7 @@ class Client(
     TradingCalls,
     PendingCalls,
     RawCalls,
+    LeaseCalls,
 ):
     """One account of one venue, under supervision. Made by `open_client`; to be used in the same trio run."""
 

@@ -7,18 +7,19 @@ the order book's back or take a stream away from its readers is refused here.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Generator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 import trio
 
 from potrio.actor_errors import MailboxFull
 from potrio.actors.keys import CONNECTION
-from potrio.actors.limiter import FREE_EVENTS, ORDER_EVENTS, Lane
-from potrio.actors.link import Transmit
-from potrio.actors.raw import Outcome, RawTap
+from potrio.actors.limiter import FREE_EVENTS, ORDER_EVENTS, check_rate, lane_of
+from potrio.actors.link import LinkState, Transmit
+from potrio.actors.raw import Outcome, RawState, RawTap
 from potrio.actors.stream import Gap, Policy, Stream
 from potrio.client.core import ClientCore
 from potrio.errors import ClientClosed, ConfigError, LimitExceeded, LocalProtocolError, PotrioError
@@ -26,20 +27,27 @@ from potrio.limits import EVENT_NAME_CHARS_MAX, RAW_PAYLOAD_BYTES_MAX, STREAM_CA
 from potrio.protocol.json_guard import JSON_ERRORS, check_depth
 from potrio.protocol.matchers import ANYTHING, Matcher, RawEvent, any_of
 from potrio.protocol.messages.base import Unknown
+from potrio.seam import Seam
+from potrio.secrets import Secret
 
-__all__ = ["RawCalls"]
+__all__ = ["CALLS", "SHARED", "RawAccess", "RawCalls", "RawPlace"]
 
 RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 """Socket.IO keeps these names for itself; a server may close a connection that sends one."""
 
-CALLS: Final = {
-    **dict.fromkeys(ORDER_EVENTS, "it moves money: use place(), whose orders are sent at most once"),
+SHARED: Final = {
     **dict.fromkeys(
         ("changeSymbol", "subscribeSymbol", "unSubscribeSymbol"), "use ticks(), which shares streams"
     ),
     "loadHistoryPeriod": "use candles(), which tells answers apart",
+}
+"""What is not sent raw where others use the session, and why."""
+
+CALLS: Final = {
+    **dict.fromkeys(ORDER_EVENTS, "it moves money: use place(), whose orders are sent at most once"),
+    **SHARED,
     **dict.fromkeys(RESERVED, "Socket.IO keeps this name for itself"),
     **dict.fromkeys(FREE_EVENTS, "the session sends it"),
 }
@@ -48,8 +56,34 @@ CALLS: Final = {
 ENCODE: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class RawCalls(ClientCore):
-    """Events as they are on the wire; a part of `Client`."""
+class RawPlace(NamedTuple):
+    """The session whose events are meant: who shows them, and the way out.
+
+    Attributes:
+        tell: gives a message to its connection; False where there is no room.
+        secret: shown to no tap.
+    """
+
+    raw: RawState
+    link: LinkState
+    tell: Callable[[Transmit], bool]
+    secret: Secret
+    seam: Seam
+
+
+class RawAccess(ABC):
+    """Events as they are on the wire of one session."""
+
+    _refused: ClassVar[Mapping[str, str]] = CALLS
+    """What is not sent raw here, and why."""
+
+    @abstractmethod
+    def _place(self) -> RawPlace:
+        """The session, if it can be used.
+
+        Raises:
+            ClientClosed: the client has been closed.
+        """
 
     @asynccontextmanager
     async def raw(
@@ -63,7 +97,6 @@ class RawCalls(ClientCore):
         Raises:
             RequestError: too many taps are open.
         """
-        self._check_open()
         stream: Stream[RawEvent | Gap] = Stream(
             capacity=capacity, policy=policy, gap=overflow, key=lambda item: getattr(item, "name", None)
         )
@@ -79,7 +112,7 @@ class RawCalls(ClientCore):
             ConfigError: no matcher was given.
             ClientClosed: the client was closed meanwhile.
         """
-        self._check_open()
+        self._place()
         if not matchers:
             raise ConfigError("matchers", "give at least one")
         stream: Stream[RawEvent | Gap] = Stream()
@@ -112,12 +145,14 @@ class RawCalls(ClientCore):
 
     async def _send(self, name: str, payload: object, tap: RawTap | None) -> None:
         """Send it, and arm this tap at the moment in which it leaves."""
-        self._check_open()
-        message = raw_message(name, payload)
+        place = self._place()
+        message = raw_message(name, payload, self._refused)
         until = trio.current_effective_deadline()
-        self._check_rate(Lane.REQUESTS, until, math.inf)
+        lane = lane_of(name)
+        assert lane is not None, "what is never held up is refused"
+        check_rate(lane, place.link.forecast(lane), place.seam.now(), place.seam.wall(), until, math.inf)
         outcome = Outcome()
-        outcomes = self._shared.router.raw.outcomes
+        outcomes = place.raw.outcomes
         outcomes.add(outcome)
 
         def settled(error: PotrioError | None) -> None:
@@ -127,7 +162,7 @@ class RawCalls(ClientCore):
 
         try:
             sent = Transmit(message, expires_at=until, settled=settled, wanted=lambda: not outcome.abandoned)
-            if not self.supervisor.ref(CONNECTION).tell(sent):
+            if not place.tell(sent):
                 raise MailboxFull(CONNECTION.name)
             await outcome.wait()
         finally:
@@ -144,7 +179,6 @@ class RawCalls(ClientCore):
             NotConnected: there is no link, or it was lost before the answer came.
             LocalProtocolError, RateLimited, MailboxFull, ClientClosed: as `send_raw`.
         """
-        self._check_open()
         stream: Stream[RawEvent | Gap] = Stream()
         with self._tap(matcher, stream, answers=True) as tap:
             await self._send(name, payload, tap)
@@ -160,12 +194,12 @@ class RawCalls(ClientCore):
             LocalProtocolError: as `send_raw`.
             RequestError: too many of these are open.
         """
-        self._check_open()
-        message, raw = raw_message(name, payload), self._shared.router.raw
+        place = self._place()
+        message, raw = raw_message(name, payload, self._refused), place.raw
         raw.keep(message)
         try:
-            if self._shared.link.ready:
-                self.supervisor.ref(CONNECTION).tell(Transmit(message, epoch=self._shared.link.epoch))
+            if place.link.ready and raw.epoch == place.link.epoch:  # else the router is just about to
+                place.tell(Transmit(message, epoch=place.link.epoch))
             yield
         finally:
             if message in raw.keep_alives:
@@ -177,10 +211,11 @@ class RawCalls(ClientCore):
     def _tap(
         self, matcher: Matcher, stream: Stream[RawEvent | Gap], *, answers: bool = False
     ) -> Generator[RawTap, None, None]:
+        place = self._place()
         if not isinstance(matcher, Matcher):
             raise ConfigError("matcher", f"must be a Matcher, not {type(matcher).__name__}")
-        raw, tap = self._shared.router.raw, RawTap(matcher, stream, until_lost=answers, armed=not answers)
-        raw.open(tap, self._ssid.session)
+        raw, tap = place.raw, RawTap(matcher, stream, until_lost=answers, armed=not answers)
+        raw.open(tap, place.secret)
         try:
             yield tap
         finally:
@@ -190,9 +225,22 @@ class RawCalls(ClientCore):
         try:
             item = await stream.receive()
         except trio.EndOfChannel:
+            self._place()
             raise ClientClosed("the client has been closed") from None
         assert isinstance(item, RawEvent), "this stream says nothing of gaps"
         return item
+
+
+class RawCalls(ClientCore, RawAccess):
+    """Events as they are on the wire of the first session; a part of `Client`."""
+
+    def _place(self) -> RawPlace:
+        self._check_open()
+        shared = self._shared
+        return RawPlace(shared.router.raw, shared.link, self._tell, self._ssid.session, self._config.seam)
+
+    def _tell(self, message: Transmit) -> bool:
+        return self.supervisor.ref(CONNECTION).tell(message)
 
 
 def overflow(dropped: int) -> RawEvent | Gap:
@@ -200,16 +248,19 @@ def overflow(dropped: int) -> RawEvent | Gap:
     return Gap("overflow", dropped=dropped)
 
 
-def raw_message(name: str, payload: object) -> Unknown:
+def raw_message(name: str, payload: object, refused: Mapping[str, str] = CALLS) -> Unknown:
     """The message of one raw event.
+
+    Args:
+        refused: names that are not sent, and why.
 
     Raises:
         LocalProtocolError: it must not, or cannot, be sent.
     """
     if not isinstance(name, str) or not 0 < len(name) <= EVENT_NAME_CHARS_MAX or not name.isprintable():
         raise LocalProtocolError(f"an event's name has 1 to {EVENT_NAME_CHARS_MAX} printable characters")
-    if name in CALLS:
-        raise LocalProtocolError(f"{name!r} is not sent raw: {CALLS[name]}")
+    if name in refused:
+        raise LocalProtocolError(f"{name!r} is not sent raw: {refused[name]}")
     if payload is None:
         return Unknown(name)
     try:

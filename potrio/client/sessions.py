@@ -2,8 +2,8 @@
 
 The venue streams four assets per connection. With ``sessions_max`` above 1 a stream's assets are spread: each goes
 where it is read already, else where there is room, else to a new session, which is a link of its own under its own
-supervisor (``sessions/link-2``: connection, pinger, router). Additional sessions carry streams only; they never trade,
-and balance and orders come from the first one.
+supervisor (``sessions/link-2``: connection, pinger, router). Additional sessions never trade, and balance and orders
+come from the first one. A session can be lent to one holder as a whole (`leases.py`); then no stream is put there.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from potrio.actors.pinger import pinger
 from potrio.actors.router import RouterState, Subscribe, Unsubscribe
 from potrio.actors.stream_router import SessionState, stream_router
 from potrio.errors import ClientClosed, PotrioError, RequestError
-from potrio.limits import CLOSE_TIMEOUT, MAILBOX_CAPACITY, READS_WAITING_MAX
+from potrio.limits import CLOSE_TIMEOUT, LEASE_END_MAX, MAILBOX_CAPACITY, READS_WAITING_MAX
 from potrio.secrets import redact
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.child_spec import ChildSpec
-from potrio.supervision.events import ChildCrashed, Event
+from potrio.supervision.events import ChildExited, Event
+from potrio.supervision.exit import Failure
 from potrio.supervision.intensity import Limit
 from potrio.supervision.mailbox_spec import bounded, lanes, unbounded
 from potrio.supervision.ref import Ref
 from potrio.supervision.spec import child, supervisor
 from potrio.supervision.supervisor import Supervisor
 
-__all__ = ["SESSIONS", "SessionPool", "session_tree"]
+__all__ = ["SESSIONS", "SessionPool", "ref", "session_tree"]
 
 SESSIONS = "sessions"
 """The supervisor of the additional sessions."""
@@ -95,9 +96,12 @@ class SessionPool:
         self.sessions_max = sessions_max
         self._lock = trio.Lock()  # held while places are given out: as long as routers need to answer
         self._opening = trio.Lock()  # the turn of those that wait for a session to be opened
+        self._lending = trio.Lock()  # the turn of those that wait for a place of their own
+        self._freed = trio.Event()  # a session has gone
+        self._over: PotrioError | None = None  # what those hear of who wait when the client has ended
         self._paused = False
         self._number = 1
-        self.sessions: list[SessionState] = []
+        self.sessions: list[SessionState] = []  # until their tasks have ended
         self.past = LinkCounters()  # of sessions that have ended
         self._past: Counter[str] = Counter()
 
@@ -135,7 +139,8 @@ class SessionPool:
             return
         async with self._opening:
             while not await self._take_places(running, stream, assets):
-                await self._up(self._coming(running, assets))
+                if (session := self._coming(running, assets)) is not None:  # else it came up just now
+                    await self.wait_up(session)
 
     async def _take_places(self, running: Supervisor, stream: TickStream, assets: Sequence[str]) -> bool:
         """Subscribe, if all sessions that are needed are up."""
@@ -162,7 +167,9 @@ class SessionPool:
         """
         wanted = list(dict.fromkeys(assets))
         shares: dict[SessionState | None, list[str]] = {}
-        for place in (None, *self.alive()):  # where they are read already, then where there is room
+        lent = sum(session.leased for session in self.sessions)
+        open_to_all = [session for session in self.alive() if not session.leased]
+        for place in (None, *open_to_all):  # where they are read already, then where there is room
             there = set(self.router(place).feeds.read)
             shares[place] = [asset for asset in wanted if asset in there]
             wanted = [asset for asset in wanted if asset not in there]
@@ -171,10 +178,11 @@ class SessionPool:
             share += wanted[:room]
             wanted = wanted[room:]
         needed = -(-len(wanted) // self._first.feeds.limit)
-        if len(shares) + needed > self.sessions_max:
+        if len(shares) + lent + needed > self.sessions_max:
             raise RequestError(
                 f"the venue streams {self._first.feeds.limit} assets per connection, and {', '.join(wanted)} would "
-                f"need more than {self.sessions_max} of them: close a stream first, or raise sessions_max"
+                f"need more than {self.sessions_max} of them{f' ({lent} are leased)' if lent else ''}: "
+                "close a stream first, or raise sessions_max"
             )
         return {place: share for place, share in shares.items() if share}, wanted
 
@@ -194,14 +202,40 @@ class SessionPool:
                 return session.link, session.router.feeds
         return self._link, self._first.feeds
 
-    def _begin(self, running: Supervisor) -> SessionState:
+    async def lend(self, running: Supervisor) -> SessionState:
+        """Begin a session for one holder, who has to `take_back` it; it is not up yet. Waits for a free place.
+
+        Those who wait have them one after another. Cancelling takes none.
+
+        Raises:
+            RequestError: no additional session is allowed.
+            ClientClosed: the client was closed while this waited.
+        """
+        if self.sessions_max == 1:
+            raise RequestError("there is no session to lease: raise sessions_max")
+        async with self._lending:
+            while len(self.sessions) + 1 >= self.sessions_max:
+                if self._over is not None:
+                    raise self._over
+                await self._freed.wait()
+            return self._begin(running, leased=True)
+
+    async def take_back(self, running: Supervisor, session: SessionState) -> None:
+        """End a session that was lent, and wait until its place is free. Cancelling has no effect: it is bounded."""
+        session.ended = True
+        session.router.raw.end(RequestError("the lease has ended"))
+        with trio.move_on_after(LEASE_END_MAX, shield=True), suppress(ChildNotFound):
+            await running.supervisor(SESSIONS).stop_child(f"link-{session.number}")
+
+    def _begin(self, running: Supervisor, *, leased: bool = False) -> SessionState:
         """Begin to open one more session: nobody's own, so that whoever is cancelled does not take it along.
 
         Raises:
             ClientClosed: the client is being closed.
         """
         self._number += 1
-        session = SessionState(self._number, self._first.watch.stale_after)
+        session = SessionState(self._number, self._first.watch.stale_after, leased=leased)
+        session.router.raw.secrets = self._first.raw.secrets
         session.link.paused = self._paused
         session.link.latencies = self._link.latencies
         try:
@@ -213,15 +247,13 @@ class SessionPool:
         self.sessions.append(session)
         return session
 
-    async def _up(self, session: SessionState | None) -> None:
+    async def wait_up(self, session: SessionState) -> None:
         """Wait until a session is up; one that is not waited for any more ends itself when it is idle.
 
         Raises:
             RequestError: it could not be; ``__cause__`` says why.
             ClientClosed: the client was closed, or died, meanwhile.
         """
-        if session is None:
-            return  # it came up just now
         try:
             await session.link.wait_ready()
         except ClientClosed:
@@ -231,41 +263,50 @@ class SessionPool:
             raise RequestError(f"the venue gives no further session: {error}") from error
 
     def observe(self, event: Event) -> None:
-        """Follow the tree: a session whose supervisor gave up is over, and its readers must not wait for ever."""
-        if isinstance(event, ChildCrashed):
+        """Follow the tree: a session that has ended frees its place, and its readers must not wait for ever."""
+        if isinstance(event, ChildExited):
             for session in self.sessions:
                 if event.path.endswith(f"/{SESSIONS}/link-{session.number}"):
-                    if session.link.fatal is None:  # so that whoever waits for it is told what happened, too
-                        why = redact(event.failure.text, self._settings.ssid_now.session)
-                        session.link.fatal = RequestError(
-                            f"the session that streamed this has broken down; open the stream anew ({why})"
-                        )
-                    self._end(session, session.link.fatal, event.at)
+                    self._gone(session, event.exit.failure, event.at)
+                    return
 
-    def end(self, reason: Exception | None, now: float) -> None:
-        """The client closes, or died of ``reason``: so do all streams, and whoever waits for a session."""
-        for session in self.sessions:
-            self._end(session, reason, now)
-
-    def _end(self, session: SessionState, reason: Exception | None, now: float) -> None:
-        session.ended = True
-        session.link.enter(LinkPhase.CLOSED, now)
-        session.router.feeds.end(reason)
-
-    def alive(self) -> list[SessionState]:
-        """The additional sessions there are; the counters of those that have ended are kept."""
-        for session in [session for session in self.sessions if session.ended]:
+    def _gone(self, session: SessionState, failure: Failure | None, now: float) -> None:
+        """Its tasks have ended, of themselves or of a failure, or because the client is being closed."""
+        if failure is not None and session.link.fatal is None:
+            why = redact(failure.text, self._settings.ssid_now.session)
+            session.link.fatal = RequestError(
+                f"the session has broken down; open anew what it was for ({why})"
+            )
+        if session.link.fatal is not None or session.ended:
+            self._end(session, session.link.fatal, now)
             self.sessions.remove(session)
             self.past.add(session.link.total())
             self._past += counted(session.link, session.router)
-        return list(self.sessions)
+        freed, self._freed = self._freed, trio.Event()
+        freed.set()
+
+    def end(self, reason: PotrioError | None, now: float) -> None:
+        """The client closes, or died of ``reason``: so do all streams, and whoever waits for a session."""
+        self._over = reason or ClientClosed("the client has been closed")
+        for session in self.sessions:
+            self._end(session, reason, now)
+        self._freed.set()
+
+    def _end(self, session: SessionState, reason: PotrioError | None, now: float) -> None:
+        session.ended = True
+        session.link.enter(LinkPhase.CLOSED, now)
+        session.router.feeds.end(reason)
+        session.router.raw.end(reason)
+
+    def alive(self) -> list[SessionState]:
+        """The additional sessions there are."""
+        return [session for session in self.sessions if not session.ended]
 
     def wire_counters(self) -> LinkCounters:
         """What was on the wire in all additional sessions."""
-        alive = self.alive()
         total = LinkCounters()
         total.add(self.past)
-        for session in alive:
+        for session in self.sessions:
             total.add(session.link.total())
         return total
 

@@ -131,6 +131,13 @@ async def test_the_death_of_the_client_says_what_of(autojump_clock):
         await tap.stream.receive()
 
 
+def test_what_is_kept_is_for_each_link_and_the_last_one_is_known():
+    state = RawState()
+    state.keep(Unknown("x"))
+    assert (state.epoch, state.up(3), state.epoch) == (0, [Unknown("x")], 3)
+    assert state.up(4) is not state.keep_alives, "it may change while they are sent"
+
+
 async def test_bounds(autojump_clock):
     state = RawState()
     for _ in range(RAW_TAPS_MAX):

@@ -11,13 +11,17 @@ from potrio.actors.account import AccountState
 from potrio.actors.keys import CONNECTION, HISTORY, MONITOR, ORDER_BOOK, ROUTER
 from potrio.actors.link import Batch, LinkLost, LinkUp, Transmit
 from potrio.actors.phases import LinkPhase
+from potrio.actors.raw import RawTap
 from potrio.actors.router import Subscribe, Unsubscribe
 from potrio.actors.stream import Gap, Stream
 from potrio.actors.stream_router import SessionState, stream_router
-from potrio.errors import AuthError
+from potrio.errors import AuthError, NotConnected
 from potrio.limits import SESSION_IDLE
 from potrio.protocol.events import EventReceived
+from potrio.protocol.matchers import ANYTHING
+from potrio.protocol.messages.base import Unknown
 from potrio.protocol.messages.market import ChangeSymbol
+from potrio.secrets import Secret
 from potrio.supervision.mailbox_spec import bounded
 from potrio.supervision.spec import child
 
@@ -117,6 +121,31 @@ async def test_it_ends_when_nobody_has_read_for_a_while(autojump_clock, desk):
     await trio.sleep(4 * SESSION_IDLE)
     assert desk.session.ended
     assert not router.alive
+
+
+async def test_a_holder_keeps_it_without_a_reader(autojump_clock, desk):
+    desk.session.leased = True
+    await trio.sleep(20 * SESSION_IDLE)
+    assert not desk.session.ended
+    desk.session.leased = False
+    await trio.sleep(4 * SESSION_IDLE)
+    assert desk.session.ended
+
+
+async def test_raw_events_are_shown_and_kept_ones_sent_on_the_link_they_are_for(autojump_clock, desk):
+    raw, message = desk.session.router.raw, Unknown("hello")
+    asker, reader = (RawTap(ANYTHING, Stream(), until_lost=until_lost) for until_lost in (True, False))
+    for tap in (asker, reader):
+        raw.open(tap, Secret("none of this"))
+    raw.keep(message)
+    await desk.event("welcome", "{}")
+    assert [(await tap.stream.receive()).name for tap in (asker, reader)] == ["welcome"] * 2
+    await desk.lost()
+    with pytest.raises(NotConnected):
+        await asker.stream.receive()
+    await desk.up()
+    assert [told for told in desk.own if isinstance(told, Transmit)] == [Transmit(message, epoch=2)]
+    assert raw.epoch == 2
 
 
 async def test_a_reader_in_time_keeps_it(autojump_clock, desk):

@@ -89,6 +89,20 @@ async def test_a_keep_alive_is_sent_at_once_and_on_each_link(autojump_clock, con
         assert sent() == 3
 
 
+async def test_a_keep_alive_of_the_moment_in_which_a_link_comes_up_is_sent_once(
+    autojump_clock, connect, venue
+):
+    async with connect() as client:
+        router = client.supervisor.ref("link/router")
+        await client.reconnect()
+        await router.suspend()
+        await client.reconnect()
+        async with client.keep_alive("signals/subscribe"):
+            router.resume()
+            await trio.sleep(5)
+            assert venue.stats()["events_received"]["signals/subscribe"] == 1
+
+
 async def test_a_link_that_is_lost_ends_the_wait_for_an_answer(autojump_clock, connect, venue):
     async with connect() as client:
         hurt(venue, FaultKind.DROP, event="getBalance")
