@@ -173,7 +173,8 @@ class Marksman:
         self._cut()
 
     def _hold(self, thing: object, name: str, value: object) -> None:
-        self._undone_by.append(partial(setattr, thing, name, getattr(thing, name)))
+        """Undone, it is calm: what it was before is of a fault that may have ended since, and would not end again."""
+        self._undone_by.append(partial(setattr, thing, name, type(value)()))  # False or 0.0
         setattr(thing, name, value)
 
     def _cut(self) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
 from loadsim.simulation.cells import POSSIBLE
+from loadsim.simulation.clock import SimClock
+from loadsim.simulation.history import History
+from loadsim.simulation.marksman import Marksman
+from loadsim.simulation.network import SimNetwork
 from loadsim.simulation.plan import SimFault, draw_sim_plan
 from loadsim.simulation.world import run_world
 
@@ -35,3 +41,16 @@ def test_the_end_of_faults_ends_the_aiming():
     )  # in the silence before it is called one
     assert outcome.applied == {}
     assert outcome.violations == []
+
+
+@pytest.mark.parametrize("phase", ["reconnecting", "connecting", "authenticating"])
+def test_what_is_held_up_is_calm_again_though_a_fault_held_it_up_before_and_has_ended_since(phase):
+    clock = SimClock()
+    network = SimNetwork(1, clock, History(clock), level="message", latency="near")
+    network.unreachable, network.accept_s, network.weather.extra_s = True, 3.0, 3.0  # the fault
+    client, work = SimpleNamespace(phase=SimpleNamespace(value="ready")), SimpleNamespace(quiet_until=0.0)
+    marksman = Marksman(network, None, client, work)
+    marksman._bring_link_to(phase)
+    network.unreachable, network.accept_s, network.weather.extra_s = False, 0.0, 0.0  # is over
+    marksman.give_up()
+    assert (network.unreachable, network.accept_s, network.weather.extra_s) == (False, 0.0, 0.0)
