@@ -16,7 +16,7 @@ from potrio.actors.keys import CONNECTION, MONITOR
 from potrio.actors.link import LinkState, Resync, Transmit
 from potrio.actors.order_handle import OrderView
 from potrio.actors.order_journal import OrderJournal
-from potrio.actors.reconcile import absent_from_opened, closes_at, decides_in
+from potrio.actors.reconcile import absent_from_opened, closes_at, decides_in, written_at
 from potrio.limits import ORDER_ACK_TIMEOUT, SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import RequestOpenedDeals
 from potrio.seam import Seam
@@ -131,9 +131,10 @@ class OrderClock:
             return  # each login brings the lists by itself
         wait = asked.again_at - now
         if evidence.link_lost and evidence.deal is None:
-            assert evidence.written_wall is not None
+            written = written_at(evidence, self.account.clock)
+            assert written is not None
             # The first time, the lists may at least show it; after that only what proves something is worth a question.
-            settled_in = evidence.written_wall + ORDER_ACK_TIMEOUT - wall
+            settled_in = written + ORDER_ACK_TIMEOUT - wall
             wait = max(wait, decides_in(evidence, wall, self.account.clock) if asked.times else settled_in)
         if wait > SOON_S:
             self.look_in(evidence, wait)
