@@ -59,7 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         stale_after_s: silence of a subscribed asset that may be traded after which it is asked for again, and, after as
             long once more, the link given up; None: measured for each asset (10 to 60 s), ``inf``: never.
         sessions_max: how many sessions of the account the client may have at once: each streams four assets, and those
-            beyond the first are opened when they are needed, and carry streams only.
+            beyond the first are opened when they are needed, for streams or a lease, and never trade.
         fresh_ssid: called with the `AuthError` of a rejected SSID; returns a fresh one of the same account.
         fresh_ssid_max: how often it is called at most, in the life of the client.
         max_retries: attempts to get a lost link back before the client gives up with the last error; None: no end.
