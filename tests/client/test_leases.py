@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -36,6 +37,11 @@ CHART = {"asset": OTHER, "period": 60}
 
 def wire_now(venue) -> int:
     return venue.stats()["connections"]["now"]
+
+
+def session_names(client) -> list[str]:
+    (sessions,) = [node for node in client.tree().children if node.path.endswith(SESSIONS)]
+    return [node.path.rsplit("/", 1)[-1] for node in sessions.children]
 
 
 def at_venue(venue, name: str) -> int:
@@ -209,6 +215,67 @@ async def test_it_is_given_back_whatever_happens_and_of_no_use_then(autojump_clo
         assert kept.phase is LinkPhase.CLOSED
         async with client.lease(timeout=5) as session:
             await session.request_raw("getBalance", None, BALANCE)
+
+
+async def test_cancelling_at_any_moment_leaves_no_session_and_takes_no_place(autojump_clock, connect, venue):
+    """P6, from the first step to the last."""
+    async with connect(sessions_max=2) as client:
+        entered = 0
+        for moment in range(60):
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(cancel_after, moment * 3, scope)
+                    async with client.lease():
+                        entered += 1
+                        await trio.sleep_forever()
+            assert client._shared.sessions.sessions == []
+            with trio.fail_after(2):
+                await until(lambda: wire_now(venue) == 1)
+        assert 5 < entered < 55, "some were not up yet, and some were"
+        async with client.lease(timeout=1):
+            pass
+
+
+async def cancel_after(checkpoints: int, scope: trio.CancelScope) -> None:
+    for _ in range(checkpoints):
+        await trio.lowlevel.checkpoint()
+    scope.cancel()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_happens_to_many_holders_the_places_come_back(autojump_clock, connect, venue, seed):
+    chance = random.Random(seed)
+    async with connect(sessions_max=4) as client:
+
+        async def hold() -> None:
+            await trio.sleep(chance.uniform(0, 20))
+            with suppress(RequestError), trio.move_on_after(chance.uniform(0, 30)):
+                async with client.lease(timeout=chance.uniform(0.1, 20)) as session:
+                    assert sum(one.leased for one in client._shared.sessions.sessions) <= 3
+                    await trio.sleep(chance.uniform(0, 3))
+                    await session.request_raw("getBalance", None, BALANCE)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(hold)
+            for _ in range(6):
+                await trio.sleep(chance.uniform(1, 6))
+                match chance.randrange(4):
+                    case 0:
+                        hurt(venue, FaultKind.RESTART, delay_ms=500)
+                    case 1:
+                        for session in client._shared.sessions.alive():
+                            crash_if_there(client, f"{SESSIONS}/link-{session.number}/connection")
+                    case 2:
+                        for session in client._shared.sessions.alive():
+                            crash_if_there(client, f"{SESSIONS}/link-{session.number}/router")
+                    case 3:
+                        await client.pause()
+                        await trio.sleep(2)
+                        await client.resume()
+        assert client._shared.sessions.sessions == []
+        assert session_names(client) == []
+        assert wire_now(venue) == 1
 
 
 async def test_who_still_waits_for_an_answer_when_it_is_given_back_is_told(autojump_clock, connect):
