@@ -10,7 +10,7 @@ import trio
 import potrio
 from loadsim.venue import Fault, FaultKind
 
-from .conftest import OTHER, orders_at, ticks_at
+from .conftest import OTHER, check_candles, orders_at, read_closed, ticks_at
 
 ASSET = "EURUSD_otc"
 EPOCH = 1_770_000_000.0
@@ -210,3 +210,15 @@ async def test_an_idle_client_asks_the_venue_how_long_it_slept_once_anybody_look
         assert client.venue_time().timestamp() == pytest.approx(after(network), abs=1)
     network.wall_jump_s += 3600.0
     client.venue_time()  # nobody is left who could ask
+
+
+@pytest.mark.parametrize("slept_s", [30.0, 600.0, 3600.0])
+async def test_candles_go_on_after_a_sleep_as_if_nothing_had_been(
+    autojump_clock, connect, network, venue, fall_asleep, slept_s
+):
+    async with connect() as client, client.live_candles(ASSET, 5) as candles:
+        items = await read_closed(candles, 3)
+        fall_asleep(slept_s, link=False)
+        items += await read_closed(candles, int(slept_s / 5) + 5)
+        closed = check_candles(venue, items, 5)
+        assert closed[-1].time + 5 == pytest.approx(after(network), abs=12)
