@@ -151,7 +151,7 @@ class Callbacks:
 
     def wanted(self, topic: str) -> bool:
         """Does anybody listen?"""
-        return bool(self._by_topic.get(topic))
+        return any(handle.active for handle in self._by_topic.get(topic, ()))
 
     def publish(self, topic: str, payload: object) -> None:
         """Put one value into the queue of each handler of a topic."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import trio
@@ -19,12 +19,14 @@ from potrio.actors.phases import SENDING, LinkPhase, may_follow
 from potrio.errors import ClientClosed, PotrioError
 from potrio.protocol.engineio import Handshake
 from potrio.protocol.events import SessionEvent
+from potrio.protocol.frames import Message as Frame
 from potrio.protocol.messages.base import Message
 from potrio.transport.base import TransportStatistics
 
 __all__ = [
     "Batch",
     "CheckDeadline",
+    "FrameReader",
     "LinkCounters",
     "LinkLost",
     "LinkState",
@@ -166,6 +168,10 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
     final: bool = False
 
 
+FrameReader = Callable[[bool, int, Sequence[Frame], float], None]
+"""Is shown messages once they were sent (True) or received, of which epoch, and when; must not raise."""
+
+
 # --- state everyone may read -----------------------------------------------------------------------------------------
 
 
@@ -224,6 +230,10 @@ class LinkState:
         self.up_since: float | None = None  # of the present link
         self.dropped_at: float | None = None  # when a link was lost last
         self.latencies = Latencies()
+        self.begun: Callable[[int, str], None] = lambda epoch, url: None
+        """Told of every attempt, in passing (callbacks)."""
+        self.frame_readers: list[FrameReader] = []
+        """Shown what goes over the wire, in passing (callbacks); all sessions have this one list. Mostly empty."""
         self._up_before = 0.0  # seconds of all links before the present one
         self.meter: Callable[[], TransportStatistics] | None = None
         """Tells the bytes of the present connection, to whoever wants to know: nobody counts them as they come."""
@@ -339,6 +349,7 @@ class LinkState:
         self.url = url
         self.handshake = None
         self.deadline = None
+        self.begun(self.epoch, url)
         counters = self.counters[self.epoch] = LinkCounters()
         while len(self.counters) > self.EPOCHS_KEPT:
             self._earlier.add(self.counters.pop(next(iter(self.counters))))

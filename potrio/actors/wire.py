@@ -198,6 +198,8 @@ class Wire:
                 events = session.receive_close(error)
             else:
                 counters.messages_received += len(messages)
+                if self.link.frame_readers:
+                    self.show(False, messages)
                 events = session.receive_messages(messages, seam.now())
                 counters.pings_received = session.pings_received
             self.link.set_deadline(session.next_deadline())
@@ -211,6 +213,11 @@ class Wire:
                 await self.report(LinkUp(self.link.epoch, seam.now()))
             if events:
                 await self.report(Batch(self.link.epoch, events, seam.now(), seam.wall()))
+
+    def show(self, sent: bool, messages: list[Any]) -> None:
+        """Somebody reads along."""
+        for reader in tuple(self.link.frame_readers):
+            reader(sent, self.link.epoch, messages, self.seam.now())
 
     def follow(self, events: list[SessionEvent], session: ClientSession) -> PotrioError | None:
         """Take the steps of the handshake as they come; returns why the session ended, if it did."""
@@ -293,5 +300,7 @@ class Wire:
         await transport.send(messages)
         counters = self.counters
         counters.messages_sent += len(messages)
+        if self.link.frame_readers:
+            self.show(True, messages)
         counters.pongs_sent += messages.count("3")
         counters.events_sent.update(names)

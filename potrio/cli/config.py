@@ -10,7 +10,7 @@ from potrio.client.settings import Setting
 from potrio.protocol.ssid import Ssid
 from potrio.secrets import Secret
 
-__all__ = ["config"]
+__all__ = ["config", "shown"]
 
 
 @click.group()

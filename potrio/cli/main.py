@@ -15,6 +15,7 @@ from potrio.cli.demo import demo
 from potrio.cli.log_output import saying_warnings
 from potrio.cli.market import assets, balance, candles, ticks
 from potrio.cli.record import record, replay
+from potrio.cli.report import report
 from potrio.cli.ssid import ssid
 from potrio.cli.trade import trade
 from potrio.cli.tree import tree
@@ -53,6 +54,7 @@ for command in (
     decode,
     record,
     replay,
+    report,
     trade,
 ):
     cli.add_command(command)

@@ -118,6 +118,8 @@ class CallbackCalls(MarketCalls):
                 account.balance_readers.add(handle.stream)
             case "assets_changed":
                 account.asset_readers.add(handle.stream)
+            case "sent" | "received":
+                facts.read_along(self._shared.link)
             case "connected" if facts.up is not None:
                 handle.stream.push(facts.up)
             case "authenticated" if facts.up is not None:

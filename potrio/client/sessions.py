@@ -237,7 +237,7 @@ class SessionPool:
         session = SessionState(self._number, self._first.watch.stale_after, leased=leased)
         session.router.raw.secrets = self._first.raw.secrets
         session.link.paused = self._paused
-        session.link.latencies = self._link.latencies
+        session.link.latencies, session.link.frame_readers = self._link.latencies, self._link.frame_readers
         try:
             running.supervisor(SESSIONS).start_child_soon(
                 session_tree(self._settings, session, self._account)

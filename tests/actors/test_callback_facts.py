@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from potrio.actors.callback_facts import TOPICS, Facts
+from potrio.actors.callback_facts import TOPICS, Facts, FrameSeen
 from potrio.actors.callbacks import CallbackHandle, Callbacks
 from potrio.actors.evidence import OrderIntent, OrderState
-from potrio.actors.link import LinkLost, LinkUp
+from potrio.actors.link import LinkLost, LinkState, LinkUp
 from potrio.actors.order_handle import OrderHandle
 from potrio.actors.stream import Stream
 from potrio.protocol.messages.trading import Side
+from potrio.secrets import Secret
 
 
 @pytest.fixture
@@ -41,13 +42,14 @@ def told(callbacks):
 
 def test_attempts_that_fail_are_one_outage(facts, told):
     facts.observe(LinkLost(1, "refused", 0.0))
-    assert told() == {}
+    facts.observe(LinkLost(1, "refused", 0.0))  # told again by a router that crashed in the middle of it
+    assert told() == {"attempt_failed": 1}
     facts.observe(LinkUp(2, 1.0))
     facts.observe(LinkLost(2, "gone", 5.0))
     facts.observe(LinkLost(3, "refused", 6.0))
     facts.observe(LinkLost(4, "refused", 7.0))
     facts.observe(LinkUp(5, 8.5))
-    assert told() == {"connected": 2, "authenticated": 2, "lost": 1, "resumed": 1}
+    assert told() == {"connected": 2, "authenticated": 2, "lost": 1, "resumed": 1, "attempt_failed": 3}
 
 
 def test_an_order_opens_and_closes_once(facts, told):
@@ -106,3 +108,25 @@ def test_an_order_that_was_void_and_is_settled_after_all_is_told_of_again(facts,
         facts.order(handle, before, had_deal=had_deal)
     assert told()["order_closed"] == 2
     assert told()["order_opened"] == 1
+
+
+async def test_no_frame_is_shown_with_a_token_old_or_fresh(facts, callbacks):
+    """Also where the venue repeats it, as text or in an attachment."""
+    old, fresh = "a0old0session0of0canary", "a9fresh0session0of0canary"
+    facts.secrets += [Secret(old), Secret(fresh)]
+    link, seen = LinkState(), Stream()
+    callbacks.add(CallbackHandle("received", print, seen))
+    facts.read_along(link)
+    facts.read_along(link)
+    (reader,) = link.frame_readers
+    reader(False, 3, [f"42{old}", f"x{fresh}y".encode(), "2"], 1.5)
+    reader(True, 3, [f"42{old}"], 1.5)
+
+    assert await seen.receive_batch() == [
+        FrameSeen(3, 1.5, "42***"),
+        FrameSeen(3, 1.5, b"x***y"),
+        FrameSeen(3, 1.5, "2"),
+    ]
+    seen.close()
+    reader(False, 3, ["2"], 2.0)
+    assert link.frame_readers == []

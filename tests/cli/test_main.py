@@ -32,6 +32,7 @@ COMMANDS = (
     ["decode"],
     ["record"],
     ["replay"],
+    ["report"],
     ["trade"],
     ["tree"],
 )

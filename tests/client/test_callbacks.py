@@ -49,6 +49,9 @@ async def test_every_name_fires_with_its_type(autojump_clock, connect, venue):
         hurt(venue, FaultKind.DROP)
         await until(lambda: client.statistics().reconnects == 1)
         await until(lambda: seen["resumed"])
+        hurt(venue, FaultKind.REFUSE_CONNECTION, count=2)
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: len(seen["resumed"]) == 2)
         table = dict(client.assets)
         table[ASSET] = msgspec.structs.replace(table[ASSET], payout=table[ASSET].payout - 1)
         client._shared.account.set_assets(table)
@@ -260,3 +263,56 @@ async def test_what_cannot_be_is_refused(autojump_clock, connect, name, options,
 
 def test_the_table_names_what_ticks_are():
     assert TOPICS["tick"][0] == Tick | Gap
+
+
+async def test_what_goes_over_the_wire_is_shown_without_the_token(autojump_clock, connect, venue):
+    """Each frame once, both ways, also those of a login; a handler that raises is told of and hurts nothing."""
+    sent, received, failures = [], [], []
+
+    def raises(frame) -> None:
+        raise ValueError("from a handler")
+
+    async with connect() as client:
+        before = client.statistics()
+        handles = [
+            client.on("sent", sent.append, capacity=10_000),
+            client.on("received", received.append, capacity=10_000),
+            client.on("sent", raises, on_error=failures.append),
+        ]
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.epoch == 2 and client.phase.value == "ready")
+        await trio.sleep(60)
+        after = client.statistics()
+        await until(lambda: sum(handle.statistics().waiting for handle in handles) == 0)
+        for handle in handles:
+            client.off(handle)
+        await client.candles(ASSET, "1m", 10)
+        assert client._shared.link.frame_readers == [], "nobody listens: it costs nothing any more"
+        shown = len(sent), len(received)
+        await trio.sleep(60)
+    assert shown == (len(sent), len(received))
+    assert shown == (
+        after.messages_sent - before.messages_sent,
+        after.messages_received - before.messages_received,
+    )
+    assert sum(frame.message == '42["ps"]' for frame in sent) >= 3
+    assert '42["auth","***"]' in [frame.message for frame in sent if frame.epoch == 2]
+    assert "a0test0session0of0potrio0x" not in repr((sent, received))
+    assert len(failures) == len(sent)
+
+
+async def test_each_attempt_and_each_that_failed(autojump_clock, connect, venue):
+    told = []
+    async with connect() as client:
+        for name in ("attempt", "attempt_failed", "lost", "connected"):
+            client.on(name, lambda payload, name=name: told.append((name, payload.epoch)))
+        hurt(venue, FaultKind.REFUSE_CONNECTION, count=2)
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.phase.value == "ready" and client.epoch > 1)
+        await trio.sleep(1)
+    assert sorted(told, key=lambda each: each[1]) == [
+        *[("connected", 1), ("lost", 1)],
+        *[("attempt", 2), ("attempt_failed", 2)],
+        *[("attempt", 3), ("attempt_failed", 3)],
+        *[("attempt", 4), ("connected", 4)],
+    ]
