@@ -26,6 +26,7 @@ VENUE: Final = (
     "bare_41",
     "reject_auth",
     "lose_request",
+    "venue_clock",
 )
 CLIENT: Final = (
     "crash",
@@ -36,6 +37,8 @@ CLIENT: Final = (
     "disk_full",
     "disk_slow",
     "disk_error",
+    "sleep",
+    "doze",
 )
 KINDS: Final = (*NETWORK, *VENUE, *CLIENT)
 

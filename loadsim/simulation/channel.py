@@ -44,6 +44,7 @@ class Channel(Generic[T]):
     Attributes:
         ready: arrived, not taken yet.
         ended: nothing more will arrive. Of a channel that was cut, ``broken`` says so.
+        is_stalled: everything is held back.
     """
 
     def __init__(self, clock: SimClock, weather: Weather) -> None:
@@ -55,14 +56,15 @@ class Channel(Generic[T]):
         self.in_flight = 0
         self._clock = clock
         self._weather = weather
+        self._is_dead = self._is_deaf = False
         self._last_due = 0.0
-        self._stalled = False
+        self.is_stalled = False
         self._held: list[tuple[Callable[..., None], tuple[T, ...]]] = []
         self._waiter: trio.lowlevel.Task | None = None
 
     def push(self, item: T) -> None:
         """Send one thing."""
-        if self.ended or self.broken:
+        if self.ended or self._is_dead:
             self.lost += 1
             return
         self.pushed += 1
@@ -71,11 +73,11 @@ class Channel(Generic[T]):
 
     def finish(self) -> None:
         """Send the end: it arrives behind everything else."""
-        if not self.ended:
+        if not self.ended and not self._is_dead:
             self._send(self._end)
 
     def _send(self, function: Callable[..., None], *item: T) -> None:
-        if self._stalled:
+        if self.is_stalled:
             self._held.append((function, item))
             return
         now = self._clock.now
@@ -88,7 +90,7 @@ class Channel(Generic[T]):
 
     def _arrive(self, item: T) -> None:
         self.in_flight -= 1
-        if self.ended:
+        if self.ended or self._is_deaf:
             self.lost += 1
             return
         self.ready.append(item)
@@ -106,13 +108,26 @@ class Channel(Generic[T]):
             self._held.clear()
             self._wake()
 
+    def die(self, *, arrives: bool) -> None:
+        """From now on nothing is sent any more, not even the end. ``arrives``: what is on its way does; else what has
+        arrived and was not taken yet is lost with it.
+        """
+        self._is_dead, self._is_deaf = True, not arrives
+        if self._is_deaf:
+            self.lost += len(self.ready)
+            self.ready.clear()
+        things = sum(1 for _, item in self._held if item)
+        self.lost += things
+        self.in_flight -= things
+        self._held.clear()
+
     def stall(self) -> None:
         """Hold everything back, from now on."""
-        self._stalled = True
+        self.is_stalled = True
 
     def resume(self) -> None:
         """Let everything go that was held back."""
-        self._stalled = False
+        self.is_stalled = False
         held, self._held = self._held, []
         for function, item in held:
             self._send(function, *item)
@@ -172,6 +187,11 @@ class Line(Generic[T]):
         self.was_hurt = True
         self.up.finish()
         self.down.finish()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Is everything held back?"""
+        return self.up.is_stalled
 
     def stall(self) -> None:
         """Neither end hears anything, and neither is told."""

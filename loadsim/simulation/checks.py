@@ -94,7 +94,9 @@ def beyond_knowing(client: Client, ledger: VenueLedger) -> set[str]:
         if evidence.written_at is None or evidence.deal is not None:
             continue
         sent = ledger.utc_at(evidence.written_at) + zone_s
-        asked = sent + MATCH_AFTER_S + evidence.intent.duration_s + ASKS_WITHIN_S
+        # By the clock of deadlines, whatever the venue's does meanwhile: one asks no sooner because the machine slept.
+        within_s = MATCH_AFTER_S + evidence.intent.duration_s + ASKS_WITHIN_S
+        asked = ledger.utc_at(evidence.written_at + within_s) + zone_s
         if sum(sent < close <= asked for close in closes) >= CLOSED_LIST_LENGTH:
             found.add(request_id)
     return found

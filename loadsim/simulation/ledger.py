@@ -36,6 +36,7 @@ class VenueLedger:
         heard: events of each connection, by name.
         logged_in: connections that have authenticated at least once.
         violations: what was seen while the run went on.
+        moved: when (virtual seconds) the venue's clock was put forward, and by how much.
         on_order: called after an order was heard.
     """
 
@@ -46,6 +47,7 @@ class VenueLedger:
         self.heard: dict[int, Counter[str]] = {}
         self.logged_in: set[int] = set()
         self.violations: list[Violation] = []
+        self.moved: list[tuple[float, float]] = []
         self._history = history
         self._journal = journal
         exchange = venue.exchange
@@ -99,8 +101,8 @@ class VenueLedger:
             )
 
     def utc_at(self, now: float) -> float:
-        """The true time (Unix) at a moment of the virtual clock."""
-        return self.venue.exchange._clock._anchor + now
+        """What the venue's clock showed at a moment of the virtual clock (Unix), with all its errors."""
+        return self.venue.exchange._clock._anchor + now - sum(by_s for at, by_s in self.moved if at > now)
 
     def deals(self) -> dict[str, list[Deal]]:
         """All deals by the request id of their order."""

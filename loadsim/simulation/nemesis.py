@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
+from msgspec import structs
 
+from loadsim.simulation.clocks import Clocks
 from loadsim.simulation.history import History
 from loadsim.simulation.marksman import Marksman
 from loadsim.simulation.network import SimNetwork
@@ -54,6 +56,17 @@ JUMPS_S: Final = (-3600.0, -60.0, 30.0, 600.0, 7200.0)
 """By how much the wall clock is set, each time on top of the times before: also by whole hours, which its look alone
 cannot tell from a venue in another time zone."""
 
+SLEEP_S: Final = (5.0, 7200.0)
+"""How long the machine sleeps until its connections are dead: any length of them as likely as one twice as long."""
+DOZE_S: Final = (1.0, 30.0)
+"""How long it sleeps and finds them alive."""
+WRONG_BY_S: Final = 1.5
+"""How far the venue's clock steps. Further than the 2 s by which a client lets a deal seem to be older than its order,
+an order whose answer is lost with its link while the clock steps is taken for VOID (docs/simulation.md)."""
+DRIFT_EVERY_S: Final = 1.0
+DRIFT: Final = 0.2
+"""A clock that drifts goes wrong by up to so much in a second: all that one can follow who believes no stamp alone."""
+
 FLAPS: Final = 5
 FLOOD: Final = 3_000
 """More than any bounded mailbox of a client takes."""
@@ -77,6 +90,7 @@ class Nemesis:
         venue: Venue,
         client: Client,
         work: Workload,
+        clocks: Clocks,
         history: History,
         nursery: trio.Nursery,
     ) -> None:
@@ -87,6 +101,7 @@ class Nemesis:
         self._venue = venue
         self._client = client
         self._work = work
+        self._clocks = clocks
         self._history = history
         self._nursery = nursery
         self._placed = trio.Event()
@@ -184,6 +199,12 @@ class Nemesis:
                 self._work.call_and_cancel(fault.share)
             case "flood":
                 self._flood()
+            case "sleep":
+                self._sleep(fault)
+            case "doze":
+                self._nursery.start_soon(self._clocks.doze, _between(*DOZE_S, fault.share))
+            case "venue_clock":
+                return self._spoil_clock(fault)
             case "disk_error":
                 return self._set(network.disk, "fails_every", 1 + int(4 * fault.share))
             case "disk_full":
@@ -208,6 +229,40 @@ class Nemesis:
                 line.resume()
 
         return undo
+
+    def _sleep(self, fault: SimFault) -> None:
+        """Every connection dies of it: the venue ends them all and is away, or nobody is told. What was on its way to
+        the venue is lost: it would have been heard before the machine woke up.
+        """
+        for line in self._network.lines:
+            line.was_hurt = True
+            line.up.die(arrives=False)
+            if fault.share >= 0.5:
+                line.down.die(arrives=True)
+        if fault.share < 0.5:
+            self._hurt_venue(structs.replace(fault, kind="restart"))
+        slept_s = _between(*SLEEP_S, 2 * fault.share % 1)
+        self._history.say(f"the machine sleeps for {slept_s:.1f} s")
+        self._clocks.sleep(slept_s)
+
+    def _spoil_clock(self, fault: SimFault) -> Callable[[], None]:
+        """The venue's clock steps, or drifts away, back or forth; in the end it is set right."""
+        over = trio.Event()
+        by_s = WRONG_BY_S * (4 * fault.share % 2 - 1)
+
+        async def spoil() -> None:
+            error_s = 0.0
+            if fault.share < 0.5:
+                error_s = await self._clocks.go_wrong(by_s)
+                await over.wait()
+            while not over.is_set():
+                error_s += await self._clocks.go_wrong(DRIFT * DRIFT_EVERY_S * by_s / WRONG_BY_S)
+                with trio.move_on_after(DRIFT_EVERY_S):
+                    await over.wait()
+            await self._clocks.set_right(error_s)
+
+        self._nursery.start_soon(spoil)
+        return over.set
 
     def _set(self, thing: object, name: str, value: object) -> Callable[[], None]:
         setattr(thing, name, value)
@@ -289,3 +344,8 @@ class Nemesis:
             self._venue.exchange.hurt_at_once([made])
         else:
             self._venue.exchange.plan.add((made,))
+
+
+def _between(least: float, most: float, share: float) -> float:
+    """From the least to the most, evenly on the scale of a logarithm."""
+    return float(least * (most / least) ** share)

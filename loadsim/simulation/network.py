@@ -99,6 +99,7 @@ class SimNetwork(MemoryNetwork):
         lines: connections that are open, oldest first.
         unreachable: nobody can connect; ``accept_s``: how long connecting takes more.
         dialled: when (virtual seconds) each connection was tried.
+        slept_s: how long the machine has slept, so far: its wall clock went on, its clock of deadlines did not.
     """
 
     def __init__(self, seed: int, clock: SimClock, history: History, *, level: Level, latency: str) -> None:
@@ -113,6 +114,8 @@ class SimNetwork(MemoryNetwork):
         self.unreachable = False
         self.accept_s = 0.0
         self.dialled: list[float] = []
+        self.slept_s = 0.0
+        self._asleep: list[Line[Any]] | None = None
         self.disk = Disk()
 
     def now(self) -> float:
@@ -126,14 +129,36 @@ class SimNetwork(MemoryNetwork):
         await event.wait()
 
     def wall(self) -> float:
-        """The wall clock of this world."""
-        return self._epoch + self._clock.now + self.wall_jump_s
+        """The wall clock of the client's machine."""
+        return self._epoch + self._clock.now + self.slept_s + self.wall_jump_s
+
+    def utc(self) -> float:
+        """The true time of this world, however the client's clock is set."""
+        return self._epoch + self._clock.now + self.slept_s
+
+    def fall_asleep(self) -> None:
+        """Hold everything back until the machine wakes up, on connections still to come, too."""
+        self._asleep = []
+        for line in self.lines:
+            self._hold_back(line)
+
+    def wake_up(self) -> None:
+        """Let everything go that was held back for the machine's sleep; what a fault holds back stays."""
+        held, self._asleep = self._asleep or [], None
+        for line in held:
+            line.resume()
+
+    def _hold_back(self, line: Line[Any]) -> None:
+        if self._asleep is not None and not line.is_stalled:
+            line.stall()
+            self._asleep.append(line)
 
     def _line(self) -> Line[Any]:
         self.lines_made += 1
         line: Line[Any] = Line(self.lines_made, self._clock, self.weather, on_cut=self._forget_closed)
         self.lines = [other for other in self.lines if other.is_open]
         self.lines.append(line)
+        self._hold_back(line)
         return line
 
     def _forget_closed(self) -> None:

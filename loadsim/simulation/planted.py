@@ -23,6 +23,7 @@ from potrio.actors.router import Routes
 from potrio.actors.stream import Stream
 from potrio.actors.wire import Wire
 from potrio.protocol.client_session import ClientSession
+from potrio.protocol.server_clock import ServerClock
 from potrio.supervision.backoff import Backoff
 from potrio.supervision.lanes import ChannelLane
 
@@ -143,6 +144,19 @@ def mailboxes_without_bounds() -> Patches:
     return ((ChannelLane, "__init__", init),)
 
 
+def sleep_taken_for_a_set_clock() -> Patches:
+    """Where the venue's stamps show that the machine has slept, its clock is thought to have been set so far ahead."""
+
+    def amend(self: ServerClock, by_s: float, sample: float, wall: float) -> float:
+        self._settle()
+        self._apart = None
+        self._best.clear()
+        self._take(sample, wall)
+        return 0.0
+
+    return ((ServerClock, "_amend", amend),)
+
+
 PLANTED: Final[dict[str, Callable[[], Patches]]] = {
     bug.__name__: bug
     for bug in (
@@ -158,6 +172,7 @@ PLANTED: Final[dict[str, Callable[[], Patches]]] = {
         orders_not_counted,
         login_not_awaited,
         mailboxes_without_bounds,
+        sleep_taken_for_a_set_clock,
     )
 }
 

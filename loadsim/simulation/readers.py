@@ -33,6 +33,15 @@ class TickCheck:
         self._zone_s = zone_s
         self._history = history
         self._after_gap: set[str] = set()
+        self._doubtful: list[tuple[float, float]] = []
+
+    def forgive(self, since: float, until: float) -> None:
+        """Holes between these moments (UTC by the venue's clock) are not held against anybody."""
+        self._doubtful.append((since, until))
+
+    def _is_forgiven(self, last: float, stamp: float) -> bool:
+        """A tick that is none of the market's is not forgiven."""
+        return any(last <= until and stamp >= since for since, until in self._doubtful)
 
     def take(self, item: Tick | Gap) -> None:
         """Check what comes next."""
@@ -47,7 +56,7 @@ class TickCheck:
         if last is not None and stamp <= last:
             self._wrong(f"{asset}: a tick of {stamp} after one of {last}")
             return
-        if last is None or asset in self._after_gap:
+        if last is None or asset in self._after_gap or self._is_forgiven(last, stamp):
             self._after_gap.discard(asset)
             expected = self._market.last_tick(asset, stamp + self._zone_s + SAME_S)
         else:

@@ -24,6 +24,7 @@ from loadsim.simulation.checks import (
     check_withdrawn,
 )
 from loadsim.simulation.clock import SimClock, SimulationStuck, run_unstuck, seeded_scheduler
+from loadsim.simulation.clocks import Clocks
 from loadsim.simulation.guards import RealWorld, elders_set_aside, guarded
 from loadsim.simulation.history import History
 from loadsim.simulation.ledger import VenueLedger, Violation
@@ -186,7 +187,9 @@ class World:
             check = TickCheck(venue.exchange._market, venue.exchange._config.offset_s, history)
             stream = await client.ticks(*plan.assets, capacity=plan.read_capacity)
             until = trio.current_time() + plan.seconds
-            nemesis = Nemesis(plan, self.network, venue, client, work, history, nursery)
+            clocks = Clocks(self.network, venue, ledger)
+            clocks.on_leap = check.forgive
+            nemesis = Nemesis(plan, self.network, venue, client, work, clocks, history, nursery)
             nemesis.on_flood = lambda: self.look_at_queues(client)
             nursery.start_soon(read_ticks, stream, check, plan.read_pause_s)
             nursery.start_soon(work.place_orders, until)
@@ -244,9 +247,12 @@ class World:
     async def arrived(self) -> None:
         """Wait until nothing is on its way to the venue, and it has taken what arrived."""
         with trio.move_on_after(LOOK_S):
-            while self.network.is_busy:  # noqa: ASYNC110  # a network tells nobody
+            while True:
+                while self.network.is_busy:  # noqa: ASYNC110  # a network tells nobody
+                    await trio.sleep(0.01)
                 await trio.sleep(0.01)
-            await trio.sleep(0.01)
+                if not self.network.is_busy:  # a keep-alive may have been sent meanwhile
+                    return
 
     async def watch(self, client: Client) -> None:
         """Look at the queues now and then."""
@@ -278,7 +284,7 @@ class World:
             self.wrong("R8 recovers", f"{HEAL_S:g} s after the last fault the link is {client.phase.value}")
         elif client.stale:
             self.wrong("R8 recovers", "the link is ready, and the balance is still called stale")
-        utc = self.network._epoch + self.clock.now
+        utc = self.network.utc()
         late_s, quiet = 10 + 2 * self.plan.read_pause_s, not self.plan.faults
         for violation in check.check_alive(utc, self.plan.assets, late_s=late_s, quiet=quiet):
             self.wrong(violation.invariant, violation.text)

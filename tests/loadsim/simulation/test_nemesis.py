@@ -60,3 +60,34 @@ def test_each_actor_crashes_and_everything_heals(actor):
     assert outcome.violations == []
     assert sum(f"crash of {ACTORS[actor]}" in event for event in outcome.events) == CRASHES_MAX
     assert outcome.counted["crashes"] == CRASHES_MAX
+
+
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [
+        ("sleep", 0.2),
+        ("sleep", 0.45),
+        ("sleep", 0.6),
+        ("sleep", 0.99),
+        ("doze", 0.1),
+        ("doze", 0.9),
+        ("venue_clock", 0.05),
+        ("venue_clock", 0.4),
+        ("venue_clock", 0.55),
+        ("venue_clock", 0.95),
+    ],
+)
+def test_clocks_that_part_are_survived_though_orders_are_placed_just_then(kind, share):
+    faults = tuple(
+        SimFault(number=n, at=20.0 + 40 * n, kind=kind, for_s=6.0, share=share, on_order=n % 2 == 0)
+        for n in range(3)
+    )
+    plan = msgspec.structs.replace(
+        draw_sim_plan(2, 0.04), faults=faults, journal=True, orders_per_hour=600.0, latency="near"
+    )
+    outcome = run_world(plan)
+    assert outcome.violations == []
+    assert outcome.applied == {kind: 3}
+    assert outcome.counted["orders"] > 10
+    sleeps = [event for event in outcome.events if "the machine sleeps" in event]
+    assert not sleeps or kind in ("sleep", "doze")
