@@ -153,6 +153,19 @@ def test_property_no_part_of_use_is_left_and_other_text_is_kept(secret: str, bef
     assert redact("your only query", Secret(secret)) == "your only query"
 
 
+@given(value=st.text("abc", min_size=1, max_size=40), around=st.text("abc ", max_size=20), data=st.data())
+def test_property_a_part_of_use_is_found_wherever_it_is_cut_off(
+    value: str, around: str, data: st.DataObject
+) -> None:
+    """What is searched for first, pieces of it, misses none."""
+    size = min(12, len(value))
+    start = data.draw(st.integers(0, len(value) - size))
+    end = data.draw(st.integers(start + size, len(value)))
+    text = f"{around}{value[start:end]}-{around}"
+    assert "***" in redact(text, Secret(value))
+    assert value[start:end] not in redact(text, Secret("another of no use"), Secret(value))
+
+
 def leaking_error() -> HandshakeFailed:
     """An error with the token in every place an error has."""
 
