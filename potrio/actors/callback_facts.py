@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,11 +34,13 @@ class FrameSeen(msgspec.Struct, frozen=True):
     """A WebSocket message as it went over the wire, but for the token: ``***`` stands in its place.
 
     Attributes:
-        epoch: the number of the connection; of an additional session, its own.
-        at: when (trio's clock) it was written or read.
+        session: of which session: 1 is the client's own, the others are additional ones.
+        epoch: the number of the connection among those of its session.
+        at: when (trio's clock) it was read, or had been written.
         message: text, or bytes where it was binary.
     """
 
+    session: int
     epoch: int
     at: float
     message: Message
@@ -106,8 +108,8 @@ class Facts:
         self._lost_at: float | None = None
         self.up: LinkUp | None = None
         """The link that is up now."""
-        self.secrets: list[Secret] = []
-        """What no frame is shown with: the tokens."""
+        self.secrets: Iterable[Secret] = ()
+        """The tokens, which no frame is shown with; set before the client's tree runs, by who goes on adding to it."""
         self._readers: list[FrameReader] = []  # the list it is in
         self._told = 0  # epoch of the last attempt that was told as failed, or was up
 
@@ -149,7 +151,7 @@ class Facts:
             link.frame_readers.append(self._frames)
             self._readers = link.frame_readers
 
-    def _frames(self, sent: bool, epoch: int, messages: Sequence[Message], at: float) -> None:
+    def _frames(self, sent: bool, link: LinkState, messages: Sequence[Message], at: float) -> None:
         callbacks = self._callbacks
         if not (callbacks.wanted("sent") or callbacks.wanted("received")):
             self._readers.remove(self._frames)
@@ -158,7 +160,7 @@ class Facts:
         if callbacks.wanted(topic):
             for message in messages:
                 shown = safe_message(message, *self.secrets, sent=sent)
-                callbacks.publish(topic, FrameSeen(epoch, at, shown))
+                callbacks.publish(topic, FrameSeen(link.session, link.epoch, at, shown))
 
     def order(self, handle: OrderHandle, before: OrderState, *, had_deal: bool) -> None:
         """An order shows something new; ``had_deal``: the venue's acceptance was known before."""

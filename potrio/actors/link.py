@@ -168,8 +168,8 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
     final: bool = False
 
 
-FrameReader = Callable[[bool, int, Sequence[Frame], float], None]
-"""Is shown messages once they were sent (True) or received, of which epoch, and when; must not raise."""
+FrameReader = Callable[[bool, "LinkState", Sequence[Frame], float], None]
+"""Is shown messages once they were sent (True) or received, over which link, and when; must not raise."""
 
 
 # --- state everyone may read -----------------------------------------------------------------------------------------
@@ -219,7 +219,8 @@ class LinkCounters(msgspec.Struct):
 class LinkState:
     """The link as the connection actor last knew it. Only that actor calls the methods below the line."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: int = 1) -> None:
+        self.session = session  # of which of the client's sessions; 1 is its own
         self.phase = LinkPhase.DISCONNECTED
         self.epoch = 0
         self.url = ""

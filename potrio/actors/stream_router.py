@@ -37,7 +37,7 @@ class SessionState:
 
     def __init__(self, number: int, stale_after: float | None = None, *, leased: bool = False) -> None:
         self.number = number
-        self.link = LinkState()
+        self.link = LinkState(number)
         self.router = RouterState(stale_after)
         self.leased = leased
         self.ended = False

@@ -217,7 +217,7 @@ class Wire:
     def show(self, sent: bool, messages: list[Any]) -> None:
         """Somebody reads along."""
         for reader in tuple(self.link.frame_readers):
-            reader(sent, self.link.epoch, messages, self.seam.now())
+            reader(sent, self.link, messages, self.seam.now())
 
     def follow(self, events: list[SessionEvent], session: ClientSession) -> PotrioError | None:
         """Take the steps of the handshake as they come; returns why the session ended, if it did."""

@@ -91,7 +91,7 @@ async def run_client(
     if settings.fresh is not None:
         settings.fresh.hide = partial(hide_token, config, shared, redact)
     shared.facts.uid = parsed.uid
-    shared.facts.secrets.append(parsed.session)
+    shared.router.raw.hide(parsed.session)
     shared.sessions = SessionPool(settings, shared.link, shared.router, shared.account, config.sessions_max)
     client: Client | None = None
     reason: PotrioError | None = None  # what those hear of who are not in the block
@@ -148,7 +148,6 @@ class Client(
 def hide_token(config: Config, shared: Shared, redact: Callable[[Secret], object], token: Secret) -> None:
     """Leave a fresh token out of all that others see: logs, raw events, recordings (P8)."""
     redact(token)
-    shared.facts.secrets.append(token)
     shared.router.raw.hide(token)
     if config.recorder is not None:
         config.recorder.hide(token)

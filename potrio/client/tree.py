@@ -65,6 +65,7 @@ class Shared:
         self.facts = Facts(self.callbacks, is_demo=is_demo)
         self.monitor.observe = self.facts.observe
         self.book.observe = self.facts.order
+        self.facts.secrets = self.router.raw.secrets
         self.link.begun = self.facts.attempt
         self.journal: JournalState | None = None  # set before the tree is built, where one is kept
 

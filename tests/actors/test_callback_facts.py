@@ -113,20 +113,21 @@ def test_an_order_that_was_void_and_is_settled_after_all_is_told_of_again(facts,
 async def test_no_frame_is_shown_with_a_token_old_or_fresh(facts, callbacks):
     """Also where the venue repeats it, as text or in an attachment."""
     old, fresh = "a0old0session0of0canary", "a9fresh0session0of0canary"
-    facts.secrets += [Secret(old), Secret(fresh)]
-    link, seen = LinkState(), Stream()
+    facts.secrets = [Secret(old), Secret(fresh)]
+    link, seen = LinkState(2), Stream()
+    link.epoch = 3
     callbacks.add(CallbackHandle("received", print, seen))
     facts.read_along(link)
     facts.read_along(link)
     (reader,) = link.frame_readers
-    reader(False, 3, [f"42{old}", f"x{fresh}y".encode(), "2"], 1.5)
-    reader(True, 3, [f"42{old}"], 1.5)
+    reader(False, link, [f"42{old}", f"x{fresh}y".encode(), "2"], 1.5)
+    reader(True, link, [f"42{old}"], 1.5)
 
     assert await seen.receive_batch() == [
-        FrameSeen(3, 1.5, "42***"),
-        FrameSeen(3, 1.5, b"x***y"),
-        FrameSeen(3, 1.5, "2"),
+        FrameSeen(2, 3, 1.5, "42***"),
+        FrameSeen(2, 3, 1.5, b"x***y"),
+        FrameSeen(2, 3, 1.5, "2"),
     ]
     seen.close()
-    reader(False, 3, ["2"], 2.0)
+    reader(False, link, ["2"], 2.0)
     assert link.frame_readers == []
