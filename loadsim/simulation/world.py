@@ -41,6 +41,7 @@ from potrio.client.client import Client, open_client
 from potrio.client.config import Config
 from potrio.client.journal import opened_journal
 from potrio.errors import PotrioError
+from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.ssid import parse_ssid
 from potrio.secrets import Secret
 
@@ -265,7 +266,17 @@ class World:
                 gc.collect()
 
     async def renewed(self, client: Client) -> None:
-        """A client that asks what became of an order logs in anew for the venue's lists: that may be just now."""
+        """Give a login its time that the client has just begun by itself, and no other.
+
+        The venue tells of closed deals to those who log in, and to nobody else: a client that must know what became of
+        an order whose answer was lost with its link connects again (`OrderClock.reconcile`). It asks in vain at first,
+        and then when the list can decide, `MATCH_AFTER_S` and the order's duration after it was written: for one of
+        30 s, written with the last fault, in the very minute at whose end the link is looked at. The product is right.
+        """
+        now = self.clock.now
+        asked = client._shared.book.asked.values()
+        if all(now - (each.again_at - SETTLEMENT_GRACE * each.times) > RENEW_S for each in asked):
+            return
         with trio.move_on_after(RENEW_S):
             while client.phase.value != "ready":  # noqa: ASYNC110  # looked at from outside
                 await trio.sleep(0.1)
