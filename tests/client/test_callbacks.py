@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import typing
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import msgspec
@@ -14,12 +15,12 @@ from loadsim.venue import FaultKind
 from potrio import ConfigError, Gap, Side, Tick
 from potrio.actors.callback_facts import TOPICS
 from potrio.actors.callbacks import ErrorReport, SlowHandler
-from potrio.actors.keys import ROUTER
+from potrio.actors.keys import CONNECTION, ROUTER
 from potrio.actors.link import LinkLost, LinkUp
 from potrio.actors.order_handle import OrderHandle
 from potrio.logs import ROOT
 
-from .conftest import ASSET, crash, hurt, until
+from .conftest import ASSET, SSID, crash, hurt, until
 
 
 @pytest.fixture(params=["framed"])
@@ -316,3 +317,114 @@ async def test_each_attempt_and_each_that_failed(autojump_clock, connect, venue)
         *[("attempt", 3), ("attempt_failed", 3)],
         *[("attempt", 4), ("connected", 4)],
     ]
+
+
+# --- reading along ---------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def reading_along(client, **options):
+    """Every frame both ways, as (session, epoch, message)."""
+    seen: dict[str, list] = {"sent": [], "received": []}
+    handles = [client.on(name, seen[name].append, capacity=10_000, **options) for name in seen]
+    yield seen
+    await until(lambda: sum(handle.statistics().waiting for handle in handles) == 0)
+    for handle in handles:
+        client.off(handle)
+
+
+async def test_no_frame_is_missed_or_shown_twice_when_actors_crash(autojump_clock, connect, venue):
+    attempts, failed = [], []
+    async with connect() as client, client.ticks(ASSET) as stream:
+        client.on("attempt", lambda attempt: attempts.append(attempt.epoch))
+        client.on("attempt_failed", lambda lost: failed.append(lost.epoch))
+        before = client.statistics()
+        async with reading_along(client) as seen:
+            for number, name in enumerate((CONNECTION, ROUTER, CONNECTION), 1):
+                crash(client, name)
+                await until(lambda number=number: sum(client.statistics().crashes.values()) == number)
+                await client.wait_ready()
+                await stream.receive()
+            await trio.sleep(5)
+            after = client.statistics()
+    assert len(seen["sent"]) == after.messages_sent - before.messages_sent
+    assert len(seen["received"]) == after.messages_received - before.messages_received
+    assert attempts == list(range(2, after.connections + 1))
+    assert failed == []
+
+
+async def test_a_crash_of_what_looks_after_the_handlers_costs_no_frame(autojump_clock, connect, venue):
+    async with connect() as client, client.ticks(ASSET):
+        before = client.statistics()
+        async with reading_along(client) as seen:
+            client._shared.callbacks.next_alert = lambda: 1 / 0  # as a bug in it would
+            await until(lambda: any("callbacks" in path for path in client.statistics().crashes))
+            del client._shared.callbacks.next_alert
+            await trio.sleep(10)
+            after = client.statistics()
+        assert client.phase.value == "ready"
+    assert len(seen["received"]) == after.messages_received - before.messages_received > 10
+
+
+async def test_a_handler_that_stands_still_holds_up_nothing_and_its_queue_is_bounded(
+    autojump_clock, connect, venue
+):
+    slow = []
+
+    async def stands_still(frame) -> None:
+        await trio.sleep_forever()
+
+    async with connect() as client, client.ticks(ASSET) as stream:
+        still = client.on("received", stands_still, capacity=8, on_slow=slow.append)
+        strict = client.on("received", stands_still, capacity=8, overflow="lossless")
+        before = client.statistics()
+        async with reading_along(client) as seen:
+            for _ in range(100):
+                assert not isinstance(await stream.receive(), Gap)
+            came = client.statistics().messages_received - before.messages_received
+        counted = still.statistics()
+        assert (counted.waiting, counted.dropped) == (8, came - 8 - 1)
+        assert [alarm.still_running for alarm in slow] == [True]
+        assert len(seen["received"]) == came
+        assert strict.statistics().waiting <= 8
+        assert client.statistics().reconnects == 0
+
+
+async def test_the_frames_of_additional_sessions_are_shown_as_theirs(autojump_clock, connect, venue):
+    attempts = []
+    async with connect(sessions_max=2) as client:
+        assets = [row.symbol for row in client.assets.values() if row.is_otc and row.is_active][:6]
+        client.on("attempt", attempts.append)
+        before = client.statistics()
+        async with reading_along(client) as seen:
+            async with client.ticks(*assets) as stream:
+                told = set()
+                while told < set(assets):
+                    told.add((await stream.receive()).asset)
+                after = client.statistics()
+            frames = [*seen["sent"], *seen["received"]]
+    assert {frame.session for frame in frames} == {1, 2}
+    logins = [frame for frame in seen["sent"] if '"auth"' in frame.message]
+    assert [(frame.session, frame.epoch, frame.message) for frame in logins] == [(2, 1, '42["auth","***"]')]
+    assert len(seen["sent"]) >= after.messages_sent - before.messages_sent
+    assert attempts == [], "those of the client's own connection are told"
+
+
+async def test_a_fresh_token_is_not_shown_either(autojump_clock, connect, venue, caplog):
+    caplog.set_level(logging.DEBUG)
+    fresh, seen = SSID.replace("a0test0session0of0potrio0x", "z9fresh9token9canary9y"), []
+
+    async def ask(rejection) -> str:
+        return fresh
+
+    async with connect(fresh_ssid=ask) as client:
+        for name in ("sent", "received", "attempt", "attempt_failed", "lost", "error"):
+            client.on(name, seen.append, capacity=10_000)
+        hurt(venue, FaultKind.REJECT_AUTH, count=1)
+        hurt(venue, FaultKind.DROP)
+        await until(lambda: client.epoch == 3 and client.phase.value == "ready")
+        await client.send_raw("echo", {"said": fresh})
+        await until(lambda: "echo" in repr(seen))
+    assert repr(seen).count('42["auth","***"]') == 2
+    for token in ("test0session0of0potrio0x", "fresh9token9canary"):
+        assert token not in repr(seen) + caplog.text
