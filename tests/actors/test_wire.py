@@ -153,3 +153,41 @@ async def test_nothing_of_one_connection_is_in_the_next(autojump_clock):
         assert [m.epoch for m in made.reports if isinstance(m, LinkUp)] == [1, 2]
         assert not any(isinstance(m, NotSent) for m in made.reports)
         made.wire.drop(ConnectionBroken("enough"))
+
+
+# --- who reads along -------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_written_is_not_shown_as_sent(autojump_clock, monkeypatch):
+    """Nor counted; and until somebody reads along nobody is called for a frame."""
+    shown, broken = [], []
+
+    def reader(sent, link, messages, at):
+        shown.extend((sent, link.epoch, message) for message in messages)
+
+    class Failing:
+        async def send(self, messages):
+            await trio.lowlevel.checkpoint()
+            broken.append(messages)
+            raise ConnectionBroken("reset")
+
+    async with bench(serve) as made:
+        await made.nursery.start(made.run)
+        await made.link.wait_ready()
+        await settle()
+        monkeypatch.setattr(made.wire, "show", lambda *_: pytest.fail("nobody reads along"))
+        made.outbox.add_request(Transmit(Ps()))
+        made.wire.wake()
+        await settle()
+        monkeypatch.undo()
+        made.link.frame_readers.append(reader)
+        made.outbox.add_request(Transmit(Ps()))
+        made.wire.wake()
+        await settle()
+        assert [frame for frame in shown if frame[0]] == [(True, 1, '42["ps"]')]
+        sent = made.wire.counters.messages_sent
+        with pytest.raises(ConnectionBroken):
+            await made.wire.put(Failing(), ['42["lost"]'])
+        assert broken == [['42["lost"]']]
+        assert "lost" not in repr(shown)
+        assert made.wire.counters.messages_sent == sent

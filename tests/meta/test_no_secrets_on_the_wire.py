@@ -376,6 +376,70 @@ async def test_a_close_frame_long_after_the_authentication(
         assert MARK not in text + caplog.text
 
 
+READY = [
+    '42["successauth",{}]',
+    '42["successupdateBalance",{"isDemo":1,"balance":1000}]',
+    '42["updateAssets",[[1,"EURUSD_otc","EURUSD_otc","currency",5,92,60,5,3,1,0,0,[],1900000000,true,'
+    '[{"time":5},{"time":60}],-1,5,-1]]]',
+]
+
+
+@pytest.mark.parametrize("what", SAYINGS)
+async def test_callbacks_that_read_along_with_a_venue_that_repeats_the_token(
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+    transport: str,
+    what: str,
+) -> None:
+    """It does so on a link that is up, and in the next two logins; a handler raises with all it was given."""
+    caplog.set_level(logging.DEBUG)
+    visits = 0
+    told: dict[str, list[Any]] = {
+        name: [] for name in ("attempt", "attempt_failed", "sent", "received", "error")
+    }
+
+    async def repeat(server: Transport) -> None:
+        nonlocal visits
+        visits += 1
+        await connect(server)
+        await until(server, '42["auth"')
+        if visits in (2, 3):
+            await server.aclose(4000, f"expired: {CANARY}")
+            return
+        await server.send(READY)
+        await trio.sleep(5)
+        await server.send(SAYINGS[what])
+        await trio.sleep(5)
+        if visits < 4:
+            await server.aclose(4000, f"expired: {CANARY}")
+        await trio.sleep(30)
+
+    def raises(payload: object) -> None:
+        raise ValueError(payload)
+
+    network = Network()
+    config = potrio.Config(ssid=SSIDS["demo"], url=URL, transport=transport, seam=network, max_retries=5)  # type: ignore[arg-type]  # one of the two kinds
+    ended = ""
+    async with venue(network, repeat):
+        try:
+            async with potrio.open_client(config) as client:
+                for name, payloads in told.items():
+                    client.on(name, payloads.append, capacity=1000)
+                    client.on(name, raises, capacity=1000)
+                await trio.sleep(60)
+        except potrio.PotrioError as error:  # some of it ends a client
+            ended = with_locals(error)
+
+    errors = "".join(with_locals(report.error) for report in told["error"] if report.error is not None)
+    text = "\n".join((repr(told), errors, caplog.text, ended))
+    assert_hidden(text)
+    assert ("***" in repr(told["received"])) is (CANARY in repr(SAYINGS[what]))
+    if not ended:
+        assert '42["auth","***"]' in [frame.message for frame in told["sent"]]
+        assert len(told["attempt_failed"]) >= 2
+        assert "expired: ***" in repr(told["attempt_failed"])
+
+
 ASSET_ROW = (
     '[1,"EURUSD_otc","EURUSD_otc","currency",5,92,60,5,3,1,0,0,[],1900000000,true,'
     '[{"time":5},{"time":60}],-1,5,-1]'
