@@ -133,7 +133,7 @@ def journal_without_results() -> Patches:
     """What became of an order is not written down."""
     real = OrderJournal.note
 
-    def note(self: OrderJournal, evidence: Evidence) -> None:
+    def note(self: Any, evidence: Evidence) -> None:
         if not evidence.settled:
             real(self, evidence)
 

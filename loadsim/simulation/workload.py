@@ -16,29 +16,40 @@ from potrio.actors.order_handle import OrderHandle
 from potrio.client.client import Client
 from potrio.errors import PotrioError
 
-__all__ = ["Workload"]
+__all__ = ["CALLS", "CHECKPOINTS_MAX", "Workload"]
 
 DURATIONS_S = (5, 5, 10, 30, 60)
 VALID_FOR_S = (1.0, 5.0, 5.0, 30.0)
 
+CALLS: Final = ("order", "order", "candles", "balance", "history", "ticks")
+"""What is called to be cancelled."""
+
+HISTORY_LENGTH: Final = 1500
+"""Candles of so many minutes come in several answers."""
+
+TICKS_READ: Final = 3
 
 CHECKPOINTS: Final = 3
-"""A call is cancelled at one of so many of its checkpoints; some have fewer."""
+"""A call is cancelled at any checkpoint that one of its kind has been seen to pass, or at the one behind them; as long
+as none has been seen, at one of so many."""
+
+CHECKPOINTS_MAX: Final = 50
 
 
 class CancelAt(trio.abc.Instrument):
-    """Cancels a scope at the checkpoint of the current task that comes in so many steps."""
+    """Counts the checkpoints of the current task, and cancels a scope at the so many-th (0: at none)."""
 
     def __init__(self, checkpoint: int, scope: trio.CancelScope) -> None:
+        self.passed = 0
         self._task = trio.lowlevel.current_task()
-        self._left = checkpoint
+        self._checkpoint = checkpoint
         self._scope = scope
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """Trio's own call."""
         if task is self._task:
-            self._left -= 1
-            if self._left == 0:
+            self.passed += 1
+            if self.passed == self._checkpoint:
                 self._scope.cancel()
 
 
@@ -53,6 +64,7 @@ class Workload:
         withdrawn: ids of orders whose placing was cancelled before there was a handle.
         alive: orders that have not ended.
         quiet_until: no order is placed before, but on request.
+        passed: how many checkpoints a call of each kind passes that is not cancelled.
     """
 
     def __init__(self, plan: SimPlan, client: Client, history: History, nursery: trio.Nursery) -> None:
@@ -63,6 +75,7 @@ class Workload:
         self.withdrawn: set[str] = set()
         self.alive: dict[str, OrderHandle] = {}
         self.quiet_until = 0.0
+        self.passed: dict[str, int] = {}
         self.placed = 0
         self.answers = 0
         self._calls = 0
@@ -99,8 +112,10 @@ class Workload:
     def call_and_cancel(self, share: float) -> None:
         """Somebody places an order or asks for something now, and is cancelled at one of the call's checkpoints."""
         chance = self._aimed
-        checkpoint = 1 + int(2 * CHECKPOINTS * share) % CHECKPOINTS
-        if share < 0.5:
+        kind = CALLS[int(share * len(CALLS))]
+        count = self.passed[kind] + 1 if kind in self.passed else CHECKPOINTS
+        checkpoint = 1 + int(share * len(CALLS) % 1 * count)
+        if kind == "order":
             self._calls += 1
             name = f"cancelled-{self._calls}"
             asset, side = chance.choice(self._plan.assets), chance.choice(("call", "put"))
@@ -109,13 +124,13 @@ class Workload:
                 self._order, asset, side, amount, duration, VALID_FOR_S[-1], name, checkpoint
             )
         else:
-            self._nursery.start_soon(self._question, chance, checkpoint)
+            self._nursery.start_soon(self._question, kind, chance, checkpoint)
 
     @contextmanager
-    def _cancelled_at(self, checkpoint: int) -> Iterator[trio.CancelScope]:
-        """Cancel the block at its so many-th checkpoint (0: at none)."""
+    def _cancelled_at(self, kind: str, checkpoint: int) -> Iterator[trio.CancelScope]:
+        """Cancel the block at its so many-th checkpoint (0: at none); see how many it passes where it is not."""
         with trio.CancelScope() as scope:
-            if not checkpoint:
+            if not checkpoint and kind in self.passed:
                 yield scope
                 return
             instrument = CancelAt(checkpoint, scope)
@@ -124,6 +139,8 @@ class Workload:
                 yield scope
             finally:
                 trio.lowlevel.remove_instrument(instrument)
+        if not scope.cancelled_caught:
+            self.passed[kind] = min(CHECKPOINTS_MAX, max(instrument.passed, self.passed.get(kind, 0)))
 
     async def _order(
         self,
@@ -137,7 +154,7 @@ class Workload:
     ) -> None:
         handle = None
         try:
-            with self._cancelled_at(cancel_at):
+            with self._cancelled_at("order", cancel_at):
                 handle = await self._client.place(
                     asset, side, amount, duration=duration, valid_for=valid_for, request_id=own_id
                 )
@@ -190,20 +207,27 @@ class Workload:
             await trio.sleep(chance.expovariate(self._plan.requests_per_hour / 3600))
             if trio.current_time() >= until:
                 return
-            await self._question(chance)
+            await self._question("candles" if chance.random() < 0.5 else "balance", chance)
 
-    async def _question(self, chance: random.Random, cancel_at: int = 0) -> None:
-        client = self._client
+    async def _question(self, kind: str, chance: random.Random, cancel_at: int = 0) -> None:
         try:
-            with self._cancelled_at(cancel_at) as scope:
-                if chance.random() < 0.5:
-                    rows = await client.candles(chance.choice(self._plan.assets), "1m", chance.randint(1, 20))
-                    self._history.say(f"{len(rows)} candles")
-                else:
-                    balance = await client.refresh_balance()
-                    self._history.say(f"balance {balance}")
+            with self._cancelled_at(kind, cancel_at) as scope:
+                self._history.say(await self._answer(kind, chance))
                 self.answers += 1
         except PotrioError as error:
             self._history.say(f"no answer: {type(error).__name__}")
         if scope.cancelled_caught:
-            self._history.say(f"a question was cancelled at its checkpoint {cancel_at}")
+            self._history.say(f"a question ({kind}) was cancelled at its checkpoint {cancel_at}")
+
+    async def _answer(self, kind: str, chance: random.Random) -> str:
+        client = self._client
+        if kind == "balance":
+            return f"balance {await client.refresh_balance()}"
+        asset = chance.choice(self._plan.assets)
+        if kind == "ticks":
+            async with client.ticks(asset) as stream:
+                for _ in range(TICKS_READ):
+                    await stream.receive()
+            return f"{TICKS_READ} ticks"
+        length = HISTORY_LENGTH if kind == "history" else chance.randint(1, 20)
+        return f"{len(await client.candles(asset, '1m', length))} candles"

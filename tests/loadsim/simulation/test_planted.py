@@ -17,7 +17,7 @@ FOUND = {
     "loss_by_guess": (3, "I8"),
     "journal_without_results": (1, "I11"),
     "refusal_misattributed": (37, "I7"),
-    "any_deal_will_do": (49, "I3"),
+    "any_deal_will_do": (67, "I3"),
     "deal_kept_twice": (1, "I4"),
     "stale_timer": (1, "I5"),
     "login_unsettles": (1, "I5"),
