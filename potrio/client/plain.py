@@ -58,6 +58,11 @@ def read_plain(value: Any, annotation: Any, place: str, *, strict: bool = True) 
         if isinstance(value, Secret):
             return value
         raise ConfigError(place, "must be text")
+    kinds = get_args(annotation)
+    if {str, Path} <= set(kinds):  # a path may be given as either: what is read is text, and stays so
+        if isinstance(value, Path):
+            return value
+        annotation = Union[tuple(kind for kind in kinds if kind is not Path)]  # noqa: UP007  # made of a tuple
     try:
         return msgspec.convert(value, annotation, strict=strict, dec_hook=_special)
     except msgspec.ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -152,3 +153,29 @@ def test_an_ssid_in_every_form_is_written_whole():
 def test_what_no_file_can_hold_is_not_lost_silently():
     with pytest.raises(ConfigError, match=r"ssl_context: .*no file can hold"):
         to_toml(Config(ssid=SSID, ssl_context=ssl.create_default_context()))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [field for field in msgspec.structs.fields(Config) if is_plain(field.type)],
+    ids=lambda field: field.name,
+)
+@pytest.mark.parametrize("text", ["x", "1", "true", "[1]"])
+def test_every_field_that_may_stand_in_a_file_can_be_read(field, text):
+    """Or is refused as a value: no type among them is one that nothing can be read for."""
+    for read, value in ((read_text, text), (read_plain, text)):
+        with suppress(ConfigError):
+            read(value, field.type, "here")
+
+
+def test_a_journal_is_named_as_text_or_as_a_path():
+    for journal, expected in (("orders.db", "orders.db"), (Path("orders.db"), Path("orders.db"))):
+        assert load_config(None, {}, ssid=SSID, journal=journal, seam=Disk()).journal == expected
+    disk = Disk()
+    disk.text = to_toml(Config(ssid=SSID, journal=Path("orders.db")), reveal=True)
+    assert load_config("any.toml", {}, seam=disk).journal == "orders.db"
+    disk.text = ""
+    variables = {"POCKETOPTION_SSID": SSID, "POCKETOPTION_JOURNAL": "orders.db"}
+    assert load_config("any.toml", variables, seam=disk).journal == "orders.db"
+    with pytest.raises(ConfigError, match="expected `str"):
+        load_config(None, {}, ssid=SSID, journal=5, seam=Disk())
