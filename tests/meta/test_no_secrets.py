@@ -206,6 +206,8 @@ def test_commands(venue: VenueProcess) -> None:
         run(["balance", "--url", DEAD_URL], CANARY),
         run(["balance", "--url", "ftp://x"], CANARY),
         run(["candles", ASSET, "--count", "3", "--json", "--url", venue.url], CANARY),
+        run(["report", "--connect", "--url", venue.url], CANARY),
+        run(["report", "--connect", "--json", "--url", venue.url], REFUSED),
     ]
 
     assert MARK not in "\n".join(said)
