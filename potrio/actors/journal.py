@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import trio
 
 from potrio.actors.journal_record import OrderRecord
 from potrio.actors.keys import ORDER_BOOK
+from potrio.actors.pending_record import PendingRecord
 from potrio.errors import JournalError
 from potrio.limits import JOURNAL_RETRY_BASE, JOURNAL_RETRY_CAP, ORDERS_KEPT_MAX
 from potrio.seam import Seam
@@ -25,13 +26,16 @@ from potrio.supervision.context import Context
 if TYPE_CHECKING:
     from potrio.actors.journal_file import JournalFile
 
-__all__ = ["Append", "JournalFailed", "JournalMessage", "JournalState", "Journaled", "journal"]
+__all__ = ["Append", "JournalFailed", "JournalMessage", "JournalState", "Journaled", "Record", "journal"]
+
+
+Record: TypeAlias = OrderRecord | PendingRecord
 
 
 class Append(msgspec.Struct, frozen=True):
     """Write this down. With a ``number`` the order book waits for it, and is answered with the same number."""
 
-    record: OrderRecord
+    record: Record
     number: int | None = None
 
 
@@ -73,12 +77,12 @@ class JournalState:
         forgotten: records of orders that were never sent, given up because the disk failed for too long.
     """
 
-    def __init__(self, file: JournalFile, account: str, records: Iterable[OrderRecord] = ()) -> None:
+    def __init__(self, file: JournalFile, account: str, records: Iterable[Record] = ()) -> None:
         self.file = file
         self.account = account
-        self.told = OrderedDict((record.intent.request_id, record) for record in records)
-        self.unsaved: dict[str, OrderRecord] = {}
-        self.awaited: dict[str, int] = {}  # request id -> the number the order book waits for
+        self.told = OrderedDict((record.key, record) for record in records)
+        self.unsaved: dict[str, Record] = {}
+        self.awaited: dict[str, int] = {}  # key of a record -> the number the order book waits for
         self.appended = 0
         self.commits = 0
         self.failures = 0
@@ -93,11 +97,11 @@ class JournalState:
 
     def take(self, message: Append) -> None:
         """Have this written by the next commit. A later record of an order replaces an earlier one: it says more."""
-        request_id = message.record.intent.request_id
-        self.unsaved.pop(request_id, None)
-        self.unsaved[request_id] = message.record
+        key = message.record.key
+        self.unsaved.pop(key, None)
+        self.unsaved[key] = message.record
         if message.number is not None:
-            self.awaited[request_id] = message.number
+            self.awaited[key] = message.number
         if len(self.unsaved) > ORDERS_KEPT_MAX:
             for known, record in self.unsaved.items():
                 if record.sent_wall is None and known not in self.awaited:
@@ -150,12 +154,13 @@ class _Writer:
         state.appended += len(group) - len(taken)
         state.last_error = None
         self.delay = JOURNAL_RETRY_BASE
-        for request_id in group:
-            del state.unsaved[request_id]
-            number = state.awaited.pop(request_id, None)
+        for key, record in group.items():
+            del state.unsaved[key]
+            number = state.awaited.pop(key, None)
             if number is None:
                 continue
-            if request_id in taken:
+            request_id = record.intent.request_id
+            if key in taken:
                 reason = f"request id {request_id} is taken by an older order in the journal"
                 self.tell(JournalFailed(request_id, number, reason))
             else:
@@ -166,9 +171,9 @@ class _Writer:
         state = self.state
         state.failures += 1
         state.last_error = error
-        for request_id, number in state.awaited.items():
-            del state.unsaved[request_id]  # not going to be sent: the order book has that written down
-            self.tell(JournalFailed(request_id, number, f"JournalError: {error}"))
+        for key, number in state.awaited.items():
+            record = state.unsaved.pop(key)  # not going to be sent: the order book has that written down
+            self.tell(JournalFailed(record.intent.request_id, number, f"JournalError: {error}"))
         state.awaited.clear()
         if state.unsaved:
             self.ctx.after(self.delay, Retry(), key="retry")

@@ -18,7 +18,16 @@ from typing import Any, Final
 import msgspec
 
 from potrio.actors.evidence import OrderIntent
-from potrio.actors.journal_record import DURABILITIES, Durability, OrderRecord
+from potrio.actors.journal_record import DURABILITIES, Durability, OrderRecord, storable
+from potrio.actors.pending_record import PendingRecord
+from potrio.actors.pending_table import (
+    PENDING_LOAD,
+    PENDING_PRUNE,
+    PENDING_SCHEMA,
+    PENDING_UPSERT,
+    pending_record,
+    pending_row,
+)
 from potrio.errors import JournalBusy, JournalError
 from potrio.limits import JOURNAL_ORDERS_MAX, ORDERS_KEPT_MAX
 from potrio.protocol.messages.trading import Deal, Side
@@ -27,7 +36,9 @@ from potrio.seam import FileLocked, Seam
 __all__ = ["JournalFile"]
 
 APPLICATION_ID: Final = 0x504F5452
-VERSION: Final = 1
+VERSION: Final = 2
+"""Files of version 1 lack the table of pending orders: it is added as they are opened."""
+
 PRUNE_EVERY: Final = 1000
 """Appended records between two looks for orders that are old enough to be forgotten."""
 
@@ -153,17 +164,30 @@ class JournalFile:
         Raises:
             JournalError: the file cannot be read, or a row of it makes no sense.
         """
+        return [self._record(row) for row in self._rows(LOAD, account)]
+
+    def load_pending(self, account: str) -> list[PendingRecord]:
+        """Return the pending orders of an account, and raise, as `load` does."""
+        found = []
+        for name, text in self._rows(PENDING_LOAD, account):
+            try:
+                found.append(pending_record(text))
+            except msgspec.MsgspecError as error:
+                why = f"the row of pending order {name} makes no sense: {error}"
+                raise JournalError(str(self.path), why) from error
+        return found
+
+    def _rows(self, query: str, account: str) -> list[tuple[Any, ...]]:
         try:
-            rows = self._database.execute(LOAD, (account, ORDERS_KEPT_MAX)).fetchall()
+            return self._database.execute(query, (account, ORDERS_KEPT_MAX)).fetchall()
         except sqlite3.Error as error:
             raise JournalError(str(self.path), f"cannot be read: {error}") from error
-        return [self._record(row) for row in rows]
 
-    def append(self, records: Iterable[OrderRecord]) -> set[str]:
+    def append(self, records: Iterable[OrderRecord | PendingRecord]) -> set[str]:
         """Write records in one transaction: all of them, or none. On disk when it returns.
 
         Returns:
-            The request ids that an older order with this id keeps: these records were not written.
+            The keys of those whose id an older order keeps: these records were not written.
 
         Raises:
             JournalError: nothing was written (the disk is full, read-only or broken; the file is locked by a reader).
@@ -174,13 +198,17 @@ class JournalFile:
             accounts = set()
             for record in records:
                 self._appended += 1
-                if database.execute(UPSERT, _row(record)).rowcount == 0:
-                    taken.add(record.intent.request_id)
+                if isinstance(record, PendingRecord):
+                    done = database.execute(PENDING_UPSERT, pending_row(record))
+                else:
+                    done = database.execute(UPSERT, _row(record))
+                if done.rowcount == 0:
+                    taken.add(record.key)
                 accounts.add(record.account)
             if self._appended >= PRUNE_EVERY:
                 self._appended = 0
                 for account in accounts:
-                    database.execute(PRUNE, (account, self._ended_max))
+                    self._prune(account)
             database.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -194,11 +222,15 @@ class JournalFile:
             JournalError: the file cannot be written.
         """
         try:
-            count = self._database.execute(PRUNE, (account, self._ended_max)).rowcount
+            count = self._prune(account)
             self._database.executescript("PRAGMA incremental_vacuum")  # execute() would free one page only
         except sqlite3.Error as error:
             raise JournalError(str(self.path), f"cannot be written: {error}") from error
         return count
+
+    def _prune(self, account: str) -> int:
+        bounds = account, self._ended_max
+        return sum(self._database.execute(query, bounds).rowcount for query in (PRUNE, PENDING_PRUNE))
 
     def close(self) -> None:
         """Close the file and give the lock back. What was appended is on disk already."""
@@ -257,8 +289,8 @@ def _row(record: OrderRecord) -> tuple[Any, ...]:
         int(intent.is_demo),
         intent.created_wall,
         record.sent_wall,
-        _text(record.denied),
-        _text(record.refused),
+        storable(record.denied),
+        storable(record.refused),
         record.absences,
         None if deal is None else deal.id,
         None if deal is None or not record.settled else str(deal.profit),
@@ -269,11 +301,6 @@ def _row(record: OrderRecord) -> tuple[Any, ...]:
         state.value,
         int(state.ended),
     )
-
-
-def _text(reason: str | None) -> str | None:
-    """A reason may quote a path that is not valid UTF-8; one such row would spoil its whole group."""
-    return None if reason is None else reason.encode(errors="replace").decode()
 
 
 def _prepare(path: str, database: sqlite3.Connection, synchronous: str) -> None:
@@ -289,7 +316,7 @@ def _prepare(path: str, database: sqlite3.Connection, synchronous: str) -> None:
         is_new = (tables, application, version) == (0, 0, 0)
         if not is_new and application != APPLICATION_ID:
             raise JournalError(path, "is a database of another program")
-        if not is_new and version != VERSION:
+        if not is_new and version not in (1, VERSION):
             raise JournalError(path, f"has schema {version}, and this version of potrio knows {VERSION}")
         fault = pragma("quick_check")
         if fault != "ok":
@@ -305,9 +332,11 @@ def _prepare(path: str, database: sqlite3.Connection, synchronous: str) -> None:
             for statement in SCHEMA.split(";"):
                 database.execute(statement)
             pragma(f"application_id = {APPLICATION_ID}")
-            pragma(f"user_version = {VERSION}")
-        else:  # a write that changes nothing, so that a file that cannot be written shows now, not at the first order
-            pragma(f"user_version = {VERSION}")
+        if version < VERSION:
+            for statement in PENDING_SCHEMA.split(";"):
+                database.execute(statement)
+        # Also where it changes nothing: a file that cannot be written shows now, not at the first order.
+        pragma(f"user_version = {VERSION}")
         database.execute("COMMIT")
     except sqlite3.Error as error:
         raise JournalError(path, f"cannot be used: {error}") from error

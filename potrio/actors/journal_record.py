@@ -19,12 +19,14 @@ from potrio.protocol.ssid import Ssid
 
 __all__ = [
     "DURABILITIES",
+    "EPOCH_BEFORE_ALL",
     "NEVER_SENT",
     "Durability",
     "OrderRecord",
     "account_name",
     "evidence_of",
     "record_of",
+    "storable",
 ]
 
 Durability: TypeAlias = Literal["process-crash", "power-loss"]
@@ -62,6 +64,11 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = False
     named: bool = False
     anomalies: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What a later record of the same order has too, and no other."""
+        return self.intent.request_id
 
     @property
     def state(self) -> OrderState:
@@ -111,6 +118,11 @@ def _facts_of(record: OrderRecord, now: float, wall: float) -> Evidence:
     evidence.named = record.named
     evidence.anomalies = record.anomalies
     return evidence
+
+
+def storable(reason: str | None) -> str | None:
+    """A reason may quote a path that is not valid UTF-8; one such row would spoil its whole group."""
+    return None if reason is None else reason.encode(errors="replace").decode()
 
 
 def account_name(ssid: Ssid, url: str | None) -> str:

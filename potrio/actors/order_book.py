@@ -17,8 +17,9 @@ import msgspec
 
 from potrio.actors.account import AccountState
 from potrio.actors.book import Asked, Book
-from potrio.actors.evidence import OrderIntent, OrderState
+from potrio.actors.evidence import Evidence, OrderIntent, OrderState
 from potrio.actors.journal import Journaled, JournalFailed, JournalState
+from potrio.actors.journal_record import record_of
 from potrio.actors.link import LinkLost, LinkState, LinkUp, NotSent, Written
 from potrio.actors.order_clock import Look, OrderClock
 from potrio.actors.order_facts import OrderFacts
@@ -26,8 +27,11 @@ from potrio.actors.order_handle import OrderHandle
 from potrio.actors.order_journal import OrderJournal
 from potrio.actors.order_sending import OrderSending
 from potrio.actors.pending_desk import PendingDesk, PendingMessage
+from potrio.actors.pending_evidence import PendingEvidence
+from potrio.actors.pending_record import PENDING, pending_record_of
 from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
+from potrio.protocol.server_clock import ServerClock
 from potrio.seam import Seam
 from potrio.supervision.call import Call, Request
 from potrio.supervision.context import Context
@@ -79,15 +83,35 @@ async def order_book(
 
     With a journal no order leaves before its intent is on disk, and what is known follows it.
     """
-    kept = None if journal is None else OrderJournal(ctx, book, journal, seam, account.clock)
+    kept, kept_pending = (
+        (None, None) if journal is None else journals(ctx, book, journal, seam, account.clock)
+    )
     clerk = _Clerk(ctx, book, account, link, seam, kept)
     clerk.resume()
-    pending = PendingDesk(ctx, book, clerk.clock)
+    pending = PendingDesk(ctx, book, clerk.clock, kept_pending)
     pending.resume()
     async for message in ctx.inbox:
         if not pending.take(message):
             clerk.handle(message)
             pending.follow(message)
+
+
+def journals(
+    ctx: Context[Any], book: Book, state: JournalState, seam: Seam, clock: ServerClock
+) -> tuple[OrderJournal[Evidence], OrderJournal[PendingEvidence]]:
+    """What is kept of market orders, and of pending ones."""
+    pending = book.pending
+    return (
+        OrderJournal(
+            ctx, state, seam, clock,
+            orders=book.orders, live=book.live, submitted=book.submitted, record_of=record_of,
+        ),
+        OrderJournal(
+            ctx, state, seam, clock,
+            orders=pending.orders, live=pending.live, submitted=pending.submitted, record_of=pending_record_of,
+            prefix=PENDING,
+        ),
+    )  # fmt: skip
 
 
 class _Clerk:
@@ -100,7 +124,7 @@ class _Clerk:
         account: AccountState,
         link: LinkState,
         seam: Seam,
-        journal: OrderJournal | None,
+        journal: OrderJournal[Evidence] | None,
     ) -> None:
         self.ctx = ctx
         self.account = account

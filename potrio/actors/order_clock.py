@@ -47,7 +47,7 @@ class OrderClock:
         account: AccountState,
         link: LinkState,
         seam: Seam,
-        journal: OrderJournal | None = None,
+        journal: OrderJournal[Evidence] | None = None,
     ) -> None:
         self.ctx = ctx
         self.journal = journal

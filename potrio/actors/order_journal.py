@@ -6,16 +6,19 @@ later process looks for the deal by, so it has to be the time of the sending.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from potrio.actors.book import Book
 from potrio.actors.evidence import Evidence, OrderState
-from potrio.actors.journal import Append, Journaled, JournalFailed, JournalState
-from potrio.actors.journal_record import OrderRecord, evidence_of, record_of
+from potrio.actors.journal import Append, Journaled, JournalFailed, JournalState, Record
+from potrio.actors.journal_record import OrderRecord, evidence_of
 from potrio.actors.keys import JOURNAL
 from potrio.actors.order_handle import OrderHandle
+from potrio.actors.pending_evidence import PendingEvidence, PendingState
+from potrio.actors.pending_record import PendingRecord, pending_evidence_of
 from potrio.limits import ORDERS_KEPT_MAX
 from potrio.protocol.server_clock import ServerClock
 from potrio.seam import Seam
@@ -28,14 +31,38 @@ FRESH_S = 5.0
 a later process concludes from the venue's lists, it concludes ten seconds (ORDER_ACK_TIMEOUT) after that time."""
 
 
-class OrderJournal:
-    """What one incarnation of the order book has told the journal, and what it was answered."""
+E = TypeVar("E", Evidence, PendingEvidence)
+
+
+class OrderJournal(Generic[E]):
+    """What one incarnation of the order book has told the journal of its orders of one kind, and what it was answered.
+
+    Args:
+        orders: all of them by request id; ``live``: those that have not ended.
+        submitted: those that were handed to the connection, which has not answered yet.
+        record_of: what is written down of one of them: evidence, account, when it was handed over.
+        prefix: what the key of a record has before the request id.
+    """
 
     def __init__(
-        self, ctx: Context[Any], book: Book, state: JournalState, seam: Seam, clock: ServerClock
+        self,
+        ctx: Context[Any],
+        state: JournalState,
+        seam: Seam,
+        clock: ServerClock,
+        *,
+        orders: Mapping[str, E],
+        live: Mapping[str, E],
+        submitted: Mapping[str, object],
+        record_of: Callable[[E, str, float | None], Record],
+        prefix: str = "",
     ) -> None:
         self._ctx = ctx
-        self._book = book
+        self._orders: Mapping[str, E] = orders
+        self._live: Mapping[str, E] = live
+        self._submitted = submitted
+        self._record_of: Callable[[E, str, float | None], Record] = record_of
+        self._prefix = prefix
         self._state = state
         self._seam = seam
         self._clock = clock
@@ -53,7 +80,7 @@ class OrderJournal:
         if request_id not in self._asked:
             number = self._state.next_number()
             self._asked[request_id] = (number, now)
-            self._tell(self._record(self._book.orders[request_id], now), number)
+            self._tell(self._record(self._orders[request_id], now), number)
         return False
 
     def leaves(self, request_id: str) -> None:
@@ -66,7 +93,7 @@ class OrderJournal:
         if question is None or question[0] != answer.number:
             return False
         del self._asked[answer.request_id]
-        if isinstance(answer, Journaled) and answer.request_id in self._book.live:
+        if isinstance(answer, Journaled) and answer.request_id in self._live:
             self._written[answer.request_id] = question[1]
         return True
 
@@ -74,45 +101,50 @@ class OrderJournal:
         """Has the journal been asked, and not answered yet?"""
         return request_id in self._asked
 
-    def note(self, evidence: Evidence) -> None:
+    def note(self, evidence: E) -> None:
         """Have what is known of an order written down, if it is news. Nobody waits for it."""
         request_id = evidence.intent.request_id
-        known = self._state.told.get(request_id)
-        if known is None and evidence.state() is OrderState.NEW:
+        known = self._state.told.get(self._prefix + request_id)
+        if known is None and evidence.state() in (OrderState.NEW, PendingState.NEW):
             return  # not worth a row before it has its turn
         if evidence.state().ended:
             self._asked.pop(request_id, None)
             self._written.pop(request_id, None)
-        if request_id in self._asked or request_id in self._book.submitted:
+        if request_id in self._asked or request_id in self._submitted:
             return  # what is on disk, or being written, says as much: about to be sent
-        sent_wall = self._written.get(request_id)
-        record = self._record(evidence, sent_wall)
+        record = self._record(evidence, self._written.get(request_id))
         if record != known:
             self._tell(record)
 
-    def _record(self, evidence: Evidence, sent_wall: float | None) -> OrderRecord:
+    def _record(self, evidence: E, sent_wall: float | None) -> Record:
         """The next process goes by the system's wall clock as it is by then: so its time of sending is by that."""
-        record = record_of(evidence, self._state.account, sent_wall)
+        record = self._record_of(evidence, self._state.account, sent_wall)
         if record.sent_wall is None:
             return record
         return msgspec.structs.replace(record, sent_wall=self._clock.to_system(record.sent_wall))
 
-    def _tell(self, record: OrderRecord, number: int | None = None) -> None:
-        request_id = record.intent.request_id
+    def _tell(self, record: Record, number: int | None = None) -> None:
         told = self._state.told
-        told.pop(request_id, None)
-        told[request_id] = record
+        told.pop(record.key, None)
+        told[record.key] = record
         if len(told) > 2 * ORDERS_KEPT_MAX:
             told.popitem(last=False)
         self._ctx.lookup(JOURNAL).tell(Append(record, number))
 
 
-def restore(book: Book, records: list[OrderRecord], *, now: float, wall: float) -> None:
+def restore(
+    book: Book,
+    orders: Iterable[OrderRecord],
+    pending: Iterable[PendingRecord] = (),
+    *,
+    now: float,
+    wall: float,
+) -> None:
     """Put the orders of earlier processes into an empty book: the order book actor takes them from there.
 
     They are never sent again: what may have been sent is looked for in the venue's lists.
     """
-    for record in records:
+    for record in orders:
         evidence = evidence_of(record, now=now, wall=wall)
         request_id = evidence.intent.request_id
         handle = OrderHandle(evidence.intent)
@@ -123,3 +155,11 @@ def restore(book: Book, records: list[OrderRecord], *, now: float, wall: float) 
         )
         if evidence.deal is not None:
             book.owner[evidence.deal.id] = request_id
+    for row in pending:
+        waits = pending_evidence_of(row, now=now, wall=wall)
+        became = book.orders.get(waits.ticket or waits.intent.request_id)
+        if (
+            became is not None and became.deal is not None
+        ):  # the last that was written down of it may be older
+            waits.deal_id = waits.deal_id or became.deal.id
+        book.pending.restore(waits)

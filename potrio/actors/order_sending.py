@@ -28,7 +28,7 @@ class OrderSending:
         clock: OrderClock,
         link: LinkState,
         seam: Seam,
-        journal: OrderJournal | None = None,
+        journal: OrderJournal[Evidence] | None = None,
     ) -> None:
         self.book = book
         self.journal = journal

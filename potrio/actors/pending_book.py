@@ -51,6 +51,15 @@ class PendingBook:
             self.forget(next(request_id for request_id in self.orders if request_id not in self.live))
         return evidence
 
+    def restore(self, evidence: PendingEvidence) -> None:
+        """Take an order of an earlier process up; those that have ended leave the live ones at the first look."""
+        request_id = evidence.intent.request_id
+        handle = self.handles[request_id] = PendingHandle(evidence.intent)
+        handle.anomalies = evidence.anomalies  # known before, and no news
+        self.orders[request_id] = self.live[request_id] = evidence
+        if evidence.ticket is not None:
+            self.tickets[evidence.ticket] = request_id
+
     def forget(self, request_id: str) -> None:
         """Drop an order that has ended, or that turned out to be another one."""
         evidence = self.orders.pop(request_id)

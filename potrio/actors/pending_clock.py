@@ -12,8 +12,9 @@ from potrio.actors.evidence import Anomaly
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import LinkState, Resync, Transmit
 from potrio.actors.order_clock import RECONCILIATIONS_MAX, SOON_S, OrderClock, utc
+from potrio.actors.order_journal import OrderJournal
 from potrio.actors.pending_book import Questions
-from potrio.actors.pending_evidence import PendingEvidence, PendingState
+from potrio.actors.pending_evidence import PendingEvidence, PendingIntent, PendingState
 from potrio.actors.pending_handle import PendingView
 from potrio.limits import ORDER_ACK_TIMEOUT, REQUEST_TIMEOUT, SETTLEMENT_GRACE
 from potrio.protocol.messages.base import Message
@@ -44,7 +45,9 @@ class PendingClock:
         link: LinkState,
         seam: Seam,
         clock: OrderClock,
+        journal: OrderJournal[PendingEvidence] | None = None,
     ) -> None:
+        self.journal = journal
         self.ctx = ctx
         self.book = book
         self.pending = book.pending
@@ -89,15 +92,22 @@ class PendingClock:
         if handover is None and evidence.cancel_wanted:
             evidence.deny("cancelled before it was sent")
         elif handover is None and now >= intent.expires_at:
-            twin = self.pending.twin_in_doubt(intent)
-            why = "" if twin is None else f": the fate of {twin}, an order just like it, is not known"
-            evidence.deny(f"expired before it could be sent{why if self.link.ready else ': not connected'}")
+            evidence.deny(f"expired before it could be sent{self.hindrance(intent)}")
         elif handover is None:
             self.look_in(evidence, intent.expires_at - now)
         elif now - handover.at < ORDER_ACK_TIMEOUT - SOON_S:
             self.look_in(evidence, handover.at + ORDER_ACK_TIMEOUT - now)
         else:
             self.presume_written(evidence)
+
+    def hindrance(self, intent: PendingIntent) -> str:
+        """What keeps an order from being sent, as the end of a sentence."""
+        if not self.link.ready:
+            return ": not connected"
+        if self.journal is not None and self.journal.waits(intent.request_id):
+            return ": the journal has not taken it in time"
+        twin = self.pending.twin_in_doubt(intent)
+        return "" if twin is None else f": the fate of {twin}, an order just like it, is not known"
 
     def look_working(self, evidence: PendingEvidence, now: float) -> None:
         """Ask for the cancellation that is wanted, and for the venue's lists where one of them should have it."""
@@ -187,5 +197,7 @@ class PendingClock:
             anomaly = Anomaly(request_id, text, at)
             self.book.record(anomaly)
             self.clock.tell_monitor(anomaly)
+        if self.journal is not None and not evidence.intent.external:
+            self.journal.note(evidence)
         if state.ended:
             self.forget_timer(request_id)

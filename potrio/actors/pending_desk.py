@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 
 from potrio.actors.book import Book
+from potrio.actors.journal import Journaled, JournalFailed
 from potrio.actors.keys import ORDER_BOOK
 from potrio.actors.link import LinkLost, LinkUp, NotSent, Written
 from potrio.actors.order_clock import OrderClock
+from potrio.actors.order_journal import OrderJournal
 from potrio.actors.pending_clock import LookPending, PendingClock
-from potrio.actors.pending_evidence import PendingIntent, PendingState
+from potrio.actors.pending_evidence import PendingEvidence, PendingIntent, PendingState
 from potrio.actors.pending_facts import PendingFacts
 from potrio.actors.pending_handle import PendingHandle
 from potrio.actors.pending_sending import PendingSending
@@ -64,10 +66,16 @@ PendingMessage = (
 class PendingDesk:
     """One incarnation's work on the pending orders."""
 
-    def __init__(self, ctx: Context[Any], book: Book, clock: OrderClock) -> None:
+    def __init__(
+        self,
+        ctx: Context[Any],
+        book: Book,
+        clock: OrderClock,
+        journal: OrderJournal[PendingEvidence] | None = None,
+    ) -> None:
         self.ctx = ctx
         self.pending = book.pending
-        self.clock = PendingClock(ctx, book, clock.account, clock.link, clock.seam, clock)
+        self.clock = PendingClock(ctx, book, clock.account, clock.link, clock.seam, clock, journal)
         self.sending = PendingSending(book, self.clock, self.cancel_soon)
         self.facts = PendingFacts(book, self.clock, self.sending)
 
@@ -86,6 +94,8 @@ class PendingDesk:
                 self.sending.written(message)
             case NotSent(request_id=request_id) if request_id in self.pending.orders:
                 self.sending.not_sent(message)
+            case Journaled() | JournalFailed():
+                return self.sending.journaled(message)
             case LookPending(request_id=request_id):
                 self.clock.due(request_id)
             case (
@@ -133,6 +143,8 @@ class PendingDesk:
         pending, link = self.pending, self.clock.link
         gone = link.epoch - 1 if link.ready else link.epoch
         pending.waiting.clear()
+        for handle in pending.handles.values():
+            handle.cancels_by(self.cancel_soon)
         for request_id, evidence in list(pending.live.items()):
             if request_id in pending.submitted:
                 self.clock.presume_written(evidence)

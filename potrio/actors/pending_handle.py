@@ -169,6 +169,10 @@ class PendingHandle:
 
     # --- for the order book only -------------------------------------------------------------------------------------
 
+    def cancels_by(self, cancel: Callable[[str], None]) -> None:
+        """This is whom to tell that the owner takes the order back."""
+        self._cancel = cancel
+
     def update(self, view: PendingView) -> None:
         """Show what the evidence says now."""
         before = (self.state, self.ticket, self.order, self.cancel_refused, self.anomalies)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from potrio.actors.book import Book
+from potrio.actors.journal import Journaled, JournalFailed
 from potrio.actors.keys import CONNECTION
 from potrio.actors.link import NotSent, SubmitOrder, Written
 from potrio.actors.pending_book import Handover
@@ -63,12 +64,28 @@ class PendingSending:
         for request_id in pending.waiting:
             evidence = pending.live[request_id]
             if pending.twin_in_doubt(evidence.intent) is None:
+                journal = self.clock.journal
+                if journal is not None:
+                    if not journal.may_leave(request_id):
+                        return
+                    journal.leaves(request_id)
                 pending.waiting.remove(request_id)
                 pending.submitted[request_id] = Handover(link.epoch, seam.now(), seam.wall())
                 order = SubmitOrder(request_id, evidence.intent.message(), evidence.intent.expires_at)
                 self.clock.ctx.lookup(CONNECTION).tell(order)
                 self.clock.look(evidence)
                 return
+
+    def journaled(self, answer: Journaled | JournalFailed) -> bool:
+        """The intent is on disk, and the order may leave; or it is not, and never will. False: of another kind."""
+        if self.clock.journal is None or not self.clock.journal.answered(answer):
+            return False
+        evidence = self.pending.live.get(answer.request_id)
+        if evidence is not None and isinstance(answer, JournalFailed):
+            evidence.deny(answer.reason)
+            self.clock.look(evidence)
+        self.submit_next()
+        return True
 
     def written(self, answer: Written) -> None:
         """Its bytes are on their way."""

@@ -15,6 +15,7 @@ from potrio.actors.book import Book
 from potrio.actors.journal import JournalState
 from potrio.actors.journal_record import OrderRecord, account_name
 from potrio.actors.order_journal import restore
+from potrio.actors.pending_record import PendingRecord
 from potrio.client.config import Config
 from potrio.client.core import ClientCore
 from potrio.logs import potrio_logger
@@ -78,10 +79,10 @@ async def opened_journal(config: Config, ssid: Ssid, book: Book) -> AsyncGenerat
         yield None
         return
     seam, account = config.seam, account_name(ssid, config.url)
-    file, records = await seam.in_thread(partial(read, config, account))
+    file, orders, pending = await seam.in_thread(partial(read, config, account))
     try:
-        restore(book, records, now=seam.now(), wall=seam.wall())
-        state = JournalState(file, account, records)
+        restore(book, orders, pending, now=seam.now(), wall=seam.wall())
+        state = JournalState(file, account, [*orders, *pending])
         try:
             yield state
         finally:
@@ -93,7 +94,7 @@ async def opened_journal(config: Config, ssid: Ssid, book: Book) -> AsyncGenerat
             await seam.in_thread(file.close)
 
 
-def read(config: Config, account: str) -> tuple[JournalFile, list[OrderRecord]]:
+def read(config: Config, account: str) -> tuple[JournalFile, list[OrderRecord], list[PendingRecord]]:
     """Open the file, forget what is too old, read the rest. It blocks."""
     from potrio.actors.journal_file import JournalFile  # SQLite is loaded by those who keep a journal
 
@@ -101,7 +102,7 @@ def read(config: Config, account: str) -> tuple[JournalFile, list[OrderRecord]]:
     file = JournalFile.open(Path(config.journal), config.seam, config.durability)
     try:
         file.prune(account)
-        return file, file.load(account)
+        return file, file.load(account), file.load_pending(account)
     except BaseException:
         file.close()
         raise

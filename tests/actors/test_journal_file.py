@@ -296,9 +296,9 @@ def test_a_database_of_another_program(path):
 def test_a_newer_schema(path):
     JournalFile.open(path, REAL).close()
     database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 2")
+    database.execute("PRAGMA user_version = 3")
     database.close()
-    refused(path, "has schema 2")
+    refused(path, "has schema 3")
 
 
 def test_a_damaged_file(path):

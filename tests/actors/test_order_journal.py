@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from potrio.actors.book import Book
-from potrio.actors.evidence import OrderState
+from potrio.actors.evidence import OrderIntent, OrderState
 from potrio.actors.journal import Journaled, JournalFailed, JournalState, journal
 from potrio.actors.journal_file import JournalFile
-from potrio.actors.journal_record import evidence_of
+from potrio.actors.journal_record import OrderRecord, evidence_of
 from potrio.actors.keys import CONNECTION, JOURNAL, ORDER_BOOK
 from potrio.actors.link import NotSent, SubmitOrder
 from potrio.actors.order_book import order_book
 from potrio.actors.order_journal import restore
+from potrio.actors.pending_desk import PlacePending
+from potrio.actors.pending_evidence import PendingState
+from potrio.actors.pending_record import PendingRecord
 from potrio.errors import OrderDenied
 from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import ClosedDeals, DealsClosed, OpenedDeals, OrderFailed, OrderOpened
@@ -26,6 +29,7 @@ from potrio.supervision.mailbox_spec import unbounded
 from potrio.supervision.spec import child
 
 from .conftest import EPOCH, OTHER, Desk, crash, deal, recording, running, settle
+from .pending_stage import intent
 from .test_journal import Disk
 
 ME = "public/4711-demo"
@@ -48,9 +52,9 @@ class JournalDesk(Desk):
         self.seam = disk or Disk()
         self.file = JournalFile.open(PATH, self.seam)
         OPEN.append(self.file)
-        records = self.file.load(ME)
-        restore(self.book, records, now=trio.current_time(), wall=self.seam.wall())
-        self.state = JournalState(self.file, ME, records)
+        records, pending = self.file.load(ME), self.file.load_pending(ME)
+        restore(self.book, records, pending, now=trio.current_time(), wall=self.seam.wall())
+        self.state = JournalState(self.file, ME, [*records, *pending])
         self.on_disk_at_submission: list[tuple[str, bool]] = []
 
     def children(self):
@@ -69,11 +73,18 @@ class JournalDesk(Desk):
 
     def look_at_the_disk(self, ctx, message) -> None:
         if isinstance(message, SubmitOrder):
-            sent = self.rows().get(message.request_id)
-            self.on_disk_at_submission.append((message.request_id, sent is not None))
+            sent = message.request_id in self.rows() or message.request_id in self.pending_rows()
+            self.on_disk_at_submission.append((message.request_id, sent))
 
     def rows(self):
         return {each.intent.request_id: each for each in self.file.load(ME)}
+
+    def pending_rows(self):
+        return {each.intent.request_id: each for each in self.file.load_pending(ME)}
+
+    async def place_pending(self, number: int = 1, **terms):
+        terms.setdefault("expires_at", trio.current_time() + 10.0)
+        return await self.sup.ref(ORDER_BOOK).ask(PlacePending(intent(number, **terms)))
 
     def states(self):
         return {request_id: row.state for request_id, row in self.rows().items()}
@@ -244,6 +255,57 @@ async def test_without_a_journal_there_is_no_hop_more(autojump_clock):
         await desk.up()
         await desk.place()
         assert desk.submitted() == ["r1"]
+
+
+# --- pending orders --------------------------------------------------------------------------------------------------
+
+
+async def test_i2_holds_for_pending_orders(autojump_clock, desk):
+    desk.seam.takes_s = 0.2
+    handle = await desk.place_pending()
+    await desk.place_pending(2)
+    assert (desk.submitted(), desk.pending_rows()) == ([], {})
+    await trio.sleep(0.3)
+    assert desk.submitted() == ["p1"], "one unanswered at a time"
+    assert desk.on_disk_at_submission == [("p1", True)]
+    assert handle.state is PendingState.NEW
+
+
+async def test_a_disk_that_is_too_slow_denies_a_pending_order_and_never_sends_it_late(autojump_clock, desk):
+    desk.seam.takes_s = 30.0
+    handle = await desk.place_pending()
+    with pytest.raises(OrderDenied, match="the journal has not taken it in time"):
+        await handle.working()
+    await trio.sleep(100)
+    assert desk.submitted() == []
+    assert desk.pending_rows()["p1"].state is PendingState.DENIED
+
+
+async def test_a_pending_order_that_the_connection_gave_back_is_written_down_anew(autojump_clock, desk):
+    await desk.place_pending(expires_at=trio.current_time() + 100)
+    await settle()
+    await desk.lost()
+    await desk.tell(NotSent("p1", "the link was lost"))
+    assert desk.pending_rows()["p1"].state is PendingState.NEW, "it is here: the venue cannot have it"
+    await trio.sleep(50)
+    await desk.up()
+    assert desk.submitted() == ["p1", "p1"]
+    assert desk.pending_rows()["p1"].sent_wall == EPOCH + 50
+
+
+async def test_what_a_pending_order_became_is_known_by_its_order_where_the_last_word_is_missing(
+    autojump_clock,
+):
+    book, terms = Book(), intent(1, expires_at=0.0)
+    order = OrderIntent(
+        request_id="t1", asset=terms.asset, side=terms.side, amount=terms.amount, duration_s=terms.duration_s,
+        is_demo=True, created_wall=EPOCH, expires_at=0.0,
+    )  # fmt: skip
+    became = OrderRecord(account=ME, intent=order, deal=deal(), named=True)
+    waits = PendingRecord(account=ME, intent=terms, sent_wall=EPOCH, ticket="t1")
+    restore(book, [became], [waits], now=0.0, wall=EPOCH)
+    assert book.pending.orders["p1"].state() is PendingState.TRIGGERED
+    assert book.pending.find("t1") is book.pending.handles["p1"]
 
 
 # --- after a restart -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -142,7 +143,7 @@ async def trade(job: dict[str, Any]) -> dict[str, Any]:
     )
     errors = []
     async with open_client(config) as client:
-        if job["orders"]:
+        if job["orders"] or job.get("pending"):
             if job.get("kill_in") is not None:
                 signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
                 signal.setitimer(signal.ITIMER_REAL, job["kill_in"])
@@ -157,6 +158,16 @@ async def trade(job: dict[str, Any]) -> dict[str, Any]:
                     )
                 except PotrioError as error:
                     errors.append(f"{request_id}: {error}")
+            for request_id, asset, amount, opens in job.get("pending", ()):
+                try:
+                    handles.append(
+                        await client.place_pending(
+                            asset, "put", Decimal(amount), at_time=datetime.fromtimestamp(opens, UTC), duration=5,
+                            valid_for=20, request_id=request_id,
+                        )
+                    )  # fmt: skip
+                except PotrioError as error:
+                    errors.append(f"{request_id}: {error}")
             for handle in handles:
                 try:
                     await handle.result()
@@ -165,9 +176,10 @@ async def trade(job: dict[str, Any]) -> dict[str, Any]:
             steps.armed = False
         else:
             with trio.move_on_after(job["within"]):
-                while not all(handle.state.ended for handle in client.orders.values()):  # noqa: ASYNC110  # of many handles
+                while client.pending or not all(handle.state.ended for handle in client.orders.values()):  # noqa: ASYNC110  # of many handles
                     await trio.sleep(0.2)
         states = {request_id: handle.state.value for request_id, handle in client.orders.items()}
+        states |= {request_id: handle.state.value for request_id, handle in client.pending.items()}
     return {"states": states, "steps": steps.count, "errors": errors}
 
 
