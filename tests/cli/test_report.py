@@ -61,7 +61,8 @@ def test_nothing_secret_is_in_it(potrio: Command, folder, venue_url) -> None:
 
 
 def test_the_story_of_a_link(potrio: Command, venue_url) -> None:
-    done = potrio("report", "--connect", "--url", venue_url)
+    done = potrio("report", "--connect", "--url", f"{venue_url}&key=c4nary0query")
+    assert "c4nary" not in done.out
     facts = json.loads(done.out.splitlines()[-1])
     assert "up: connection 1 is ready" in done.out
     assert (facts["connections"], facts["latencies"]["ready"]["count"]) == (1, 1)
