@@ -40,6 +40,25 @@ def told(callbacks):
     }
 
 
+def an_order(facts, *steps):
+    """Let an order go through these states, each with the deal that is known by then."""
+    intent = OrderIntent(
+        request_id="r",
+        asset="A",
+        side=Side.CALL,
+        amount=Decimal(1),
+        duration_s=5,
+        is_demo=True,
+        created_wall=0.0,
+        expires_at=1.0,
+    )
+    handle = OrderHandle(intent)
+    for state, deal in steps:
+        before, had_deal = handle.state, handle.deal is not None
+        handle.state, handle.deal = state, deal
+        facts.order(handle, before, had_deal=had_deal)
+
+
 def test_attempts_that_fail_are_one_outage(facts, told):
     facts.observe(LinkLost(1, "refused", 0.0))
     facts.observe(LinkLost(1, "refused", 0.0))  # told again by a router that crashed in the middle of it
@@ -53,28 +72,8 @@ def test_attempts_that_fail_are_one_outage(facts, told):
 
 
 def test_an_order_opens_and_closes_once(facts, told):
-    intent = OrderIntent(
-        request_id="r",
-        asset="A",
-        side=Side.CALL,
-        amount=Decimal(1),
-        duration_s=5,
-        is_demo=True,
-        created_wall=0.0,
-        expires_at=1.0,
-    )
-    handle = OrderHandle(intent)
-    for state, deal in [
-        (OrderState.SENT, None),
-        (OrderState.SENT, None),
-        (OrderState.OPEN, "deal"),
-        (OrderState.OPEN, "deal"),
-        (OrderState.SETTLED, "deal"),
-        (OrderState.SETTLED, "deal"),
-    ]:
-        before, had_deal = handle.state, handle.deal is not None
-        handle.state, handle.deal = state, deal
-        facts.order(handle, before, had_deal=had_deal)
+    opened, settled = (OrderState.OPEN, "deal"), (OrderState.SETTLED, "deal")
+    an_order(facts, (OrderState.SENT, None), (OrderState.SENT, None), opened, opened, settled, settled)
     assert told() == {"order_opened": 1, "order_changed": 3, "order_closed": 1}
 
 
@@ -90,22 +89,8 @@ def test_a_link_that_is_told_again_by_a_router_that_crashed_is_told_once(facts, 
 
 @pytest.mark.parametrize("between", [[], [(OrderState.OPEN, "deal")]])
 def test_an_order_that_was_void_and_is_settled_after_all_is_told_of_again(facts, told, between):
-    intent = OrderIntent(
-        request_id="r",
-        asset="A",
-        side=Side.CALL,
-        amount=Decimal(1),
-        duration_s=5,
-        is_demo=True,
-        created_wall=0.0,
-        expires_at=1.0,
-    )
-    handle = OrderHandle(intent)
-    steps = [(OrderState.VOID, None), *between, (OrderState.SETTLED, "deal"), (OrderState.SETTLED, "deal")]
-    for state, deal in steps:
-        before, had_deal = handle.state, handle.deal is not None
-        handle.state, handle.deal = state, deal
-        facts.order(handle, before, had_deal=had_deal)
+    settled = (OrderState.SETTLED, "deal")
+    an_order(facts, (OrderState.VOID, None), *between, settled, settled)
     assert told()["order_closed"] == 2
     assert told()["order_opened"] == 1
 
