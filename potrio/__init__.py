@@ -31,6 +31,7 @@ from potrio.client.deal_records import DealPage, DealRecord, DealTotals
 from potrio.client.export import to_arrow, to_pandas, to_polars
 from potrio.client.journal import JournalStatistics
 from potrio.client.leases import LeasedSession
+from potrio.client.log_entries import LogEntries, LogEntry, open_log
 from potrio.errors import (
     AuthError,
     CircuitOpen,
@@ -135,6 +136,8 @@ __all__ = [
     "LimitExceeded",
     "LinkPhase",
     "LocalProtocolError",
+    "LogEntries",
+    "LogEntry",
     "Lost",
     "Matcher",
     "NameNotResolved",
@@ -180,6 +183,7 @@ __all__ = [
     "VenueClock",
     "Won",
     "open_client",
+    "open_log",
     "to_arrow",
     "to_pandas",
     "to_polars",
