@@ -25,7 +25,7 @@ from potrio.actors.pending_handle import PendingHandle
 from potrio.actors.stream import Gap
 from potrio.client.client import Client, open_client
 from potrio.client.config import Config
-from potrio.errors import AuthError, ClientFailed, PotrioError
+from potrio.errors import AuthError, ClientFailed, OrderNotFound, PotrioError
 from potrio.protocol.matchers import RawEvent
 from potrio.supervision.tree import Node
 
@@ -143,8 +143,10 @@ class SoakUser:
                     if found is None and self._ear.heard[placed.name]:
                         self._wrong("P2", f"{handle!r} is not known any more after a new start")
                 case PendingHandle() as pending if not has_ended(pending):
-                    # They are in no journal: what the venue tells of them comes back under their ticket, if at all.
-                    placed.handle = client.pending.get(pending.ticket or "")
+                    try:
+                        placed.handle = client.pending_order(placed.request_id)
+                    except OrderNotFound:  # no journal: the venue tells of those that wait
+                        placed.handle = client.pending.get(pending.ticket or "")
                     if placed.handle is None:
                         del self.placed[placed.request_id]
 

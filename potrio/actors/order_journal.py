@@ -12,12 +12,12 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from potrio.actors.book import Book
-from potrio.actors.evidence import Evidence, OrderState
+from potrio.actors.evidence import Evidence, OrderIntent, OrderState
 from potrio.actors.journal import Append, Journaled, JournalFailed, JournalState, Record
 from potrio.actors.journal_record import OrderRecord, evidence_of
 from potrio.actors.keys import JOURNAL
 from potrio.actors.order_handle import OrderHandle
-from potrio.actors.pending_evidence import PendingEvidence, PendingState
+from potrio.actors.pending_evidence import PendingEvidence, PendingIntent, PendingState
 from potrio.actors.pending_record import PendingRecord, pending_evidence_of
 from potrio.limits import ORDERS_KEPT_MAX
 from potrio.protocol.server_clock import ServerClock
@@ -117,11 +117,11 @@ class OrderJournal(Generic[E]):
             self._tell(record)
 
     def _record(self, evidence: E, sent_wall: float | None) -> Record:
-        """The next process goes by the system's wall clock as it is by then: so its time of sending is by that."""
+        """The next process goes by the system's wall clock as it is by then: so its times are by that."""
         record = self._record_of(evidence, self._state.account, sent_wall)
-        if record.sent_wall is None:
-            return record
-        return msgspec.structs.replace(record, sent_wall=self._clock.to_system(record.sent_wall))
+        times = {name: getattr(record, name, None) for name in ("sent_wall", "absent_wall")}
+        known = {name: self._clock.to_system(wall) for name, wall in times.items() if wall is not None}
+        return msgspec.structs.replace(record, **known) if known else record
 
     def _tell(self, record: Record, number: int | None = None) -> None:
         told = self._state.told
@@ -158,8 +158,14 @@ def restore(
     for row in pending:
         waits = pending_evidence_of(row, now=now, wall=wall)
         became = book.orders.get(waits.ticket or waits.intent.request_id)
-        if (
-            became is not None and became.deal is not None
-        ):  # the last that was written down of it may be older
-            waits.deal_id = waits.deal_id or became.deal.id
+        if became is not None and became.deal is not None and is_its_order(became.intent, waits.intent):
+            waits.deal_id = (
+                waits.deal_id or became.deal.id
+            )  # the last that was written down of it may be older
         book.pending.restore(waits)
+
+
+def is_its_order(order: OrderIntent, pending: PendingIntent) -> bool:
+    """Can this order be what a pending one has become? A market order may have the same id by chance."""
+    fields = ("asset", "side", "amount", "duration_s", "created_wall")
+    return all(getattr(order, field) == getattr(pending, field) for field in fields)

@@ -47,6 +47,7 @@ class PendingIntent(msgspec.Struct, frozen=True, kw_only=True):
         request_id: ours only, the wire has none for pending orders.
         open_time: as the wire writes it, on the venue's clock; `NO_OPEN_TIME` for one that waits for a price.
         open_stamp: the same as a number; None for one that waits for a price.
+        opens_utc: the moment that was asked for (Unix seconds), by which the same wish is known again.
         expires_at: trio's clock; not sent later than that.
         external: placed elsewhere and found in the venue's list.
     """
@@ -58,6 +59,7 @@ class PendingIntent(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: int
     open_time: str = NO_OPEN_TIME
     open_stamp: int | None = None
+    opens_utc: float | None = None
     open_price: float = 0.0
     min_payout: int = 0
     is_demo: bool = True

@@ -98,4 +98,5 @@ def _facts_of(record: PendingRecord, now: float, wall: float) -> PendingEvidence
         evidence.lost(EPOCH_BEFORE_ALL)
     for name in FACTS:
         setattr(evidence, name, getattr(record, name))
+    evidence.absent_at = now if record.absences else None
     return evidence

@@ -78,14 +78,14 @@ class PendingSending:
 
     def journaled(self, answer: Journaled | JournalFailed) -> bool:
         """The intent is on disk, and the order may leave; or it is not, and never will. False: of another kind."""
-        if self.clock.journal is None or not self.clock.journal.answered(answer):
-            return False
-        evidence = self.pending.live.get(answer.request_id)
+        is_ours = self.clock.journal is not None and self.clock.journal.answered(answer)
+        evidence = self.pending.live.get(answer.request_id) if is_ours else None  # None: denied meanwhile
         if evidence is not None and isinstance(answer, JournalFailed):
             evidence.deny(answer.reason)
             self.clock.look(evidence)
-        self.submit_next()
-        return True
+        if self.pending.waiting:
+            self.submit_next()  # also where nobody waits for this answer any more: the next one does
+        return is_ours
 
     def written(self, answer: Written) -> None:
         """Its bytes are on their way."""

@@ -101,7 +101,17 @@ class PendingCalls(ClientCore):
             raise OrderDenied("a pending order has either at_time or at_price")
         if isinstance(min_payout, bool) or not isinstance(min_payout, int) or not 0 <= min_payout <= 100:
             raise OrderDenied(f"a minimum payout is 0 to 100 percent, not {min_payout!r}")
-        stamp = None if at_time is None else open_stamp(at_time, shared.account, seam.wall())
+        known = shared.book.pending.handles.get(request_id or "")
+        stamp, opens_utc = None, None
+        if at_time is not None:
+            is_aware = isinstance(at_time, datetime) and at_time.tzinfo is not None
+            opens_utc = at_time.timestamp() if is_aware else None
+            if known is not None and is_aware and known.intent.opens_utc == opens_utc:
+                stamp = (
+                    known.intent.open_stamp
+                )  # asked for again, maybe after its time, or in a later program
+            else:
+                stamp = open_stamp(at_time, shared.account, seam.wall())
         intent = PendingIntent(
             request_id=request_id or seam.new_id(),
             asset=asset,
@@ -110,6 +120,7 @@ class PendingCalls(ClientCore):
             duration_s=duration,
             open_time=NO_OPEN_TIME if stamp is None else show_open_time(stamp),
             open_stamp=stamp,
+            opens_utc=opens_utc,
             open_price=0.0 if at_price is None else checked_price(at_price),
             min_payout=min_payout,
             is_demo=self.is_demo,

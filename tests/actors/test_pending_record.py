@@ -78,6 +78,15 @@ def test_no_fact_is_lost_and_a_restart_changes_no_record(record: PendingRecord) 
     assert again == record
 
 
+def test_what_a_list_lacked_once_is_looked_for_from_the_start_on() -> None:
+    before = PendingEvidence(intent())
+    before.written(1, 1.0, EPOCH)
+    before.accept("t1")
+    before.absences, before.absent_at, before.absent_wall = 1, 9.0, EPOCH + 9
+    again = after(before)
+    assert (again.absences, again.absent_at, again.absent_wall) == (1, 5.0, EPOCH + 9)
+
+
 def test_every_fact_of_the_evidence_is_either_kept_or_of_one_process_only() -> None:
     of_one_process = {
         *("written_epoch", "written_at", "presumed", "link_lost", "overdue"),
