@@ -58,11 +58,13 @@ cannot tell from a venue in another time zone."""
 
 SLEEP_S: Final = (5.0, 7200.0)
 """How long the machine sleeps until its connections are dead: any length of them as likely as one twice as long."""
-DOZE_S: Final = (1.0, 30.0)
-"""How long it sleeps and finds them alive."""
-WRONG_BY_S: Final = 1.5
-"""How far the venue's clock steps. Further than the 2 s by which a client lets a deal seem to be older than its order,
-an order whose answer is lost with its link while the clock steps is taken for VOID (docs/simulation.md)."""
+DOZE_S: Final = (1.0, 25.0)
+"""How long it sleeps and finds them alive. An order that is on its way meanwhile is heard so much later: nearer to the
+30 s by which a deal may be younger than its order, one whose answer is lost with its link can be taken for VOID."""
+WRONG_BY_S: Final = 0.9
+"""How far the venue's clock steps. A client lets a deal seem to be up to 2 s older than its order, of which one goes
+into the whole seconds of its stamp: where the clock steps by more than the rest, an order whose answer is lost with its
+link can be taken for VOID (docs/simulation.md)."""
 DRIFT_EVERY_S: Final = 1.0
 DRIFT: Final = 0.2
 """A clock that drifts goes wrong by up to so much in a second: all that one can follow who believes no stamp alone."""
