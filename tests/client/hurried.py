@@ -20,7 +20,7 @@ from typing import Any
 import trio
 
 from potrio import Config, open_client
-from potrio.errors import PotrioError
+from potrio.errors import ClockUnknown, PotrioError
 from potrio.seam import Seam
 
 RATE = 20.0
@@ -158,17 +158,7 @@ async def trade(job: dict[str, Any]) -> dict[str, Any]:
                     )
                 except PotrioError as error:
                     errors.append(f"{request_id}: {error}")
-            for request_id, asset, amount, opens in job.get("pending", ()):
-                try:
-                    handles.append(
-                        await client.place_pending(
-                            asset, "put", Decimal(amount), at_time=datetime.fromtimestamp(opens, UTC), duration=5,
-                            valid_for=20, request_id=request_id,
-                        )
-                    )  # fmt: skip
-                except PotrioError as error:
-                    errors.append(f"{request_id}: {error}")
-            for handle in handles:
+            for handle in [*handles, *await place_pending(client, job, errors)]:
                 try:
                     await handle.result()
                 except PotrioError as error:
@@ -176,11 +166,49 @@ async def trade(job: dict[str, Any]) -> dict[str, Any]:
             steps.armed = False
         else:
             with trio.move_on_after(job["within"]):
+                for handle in list(client.pending.values()):
+                    if handle.request_id.endswith("taken back"):
+                        await handle.cancel()
                 while client.pending or not all(handle.state.ended for handle in client.orders.values()):  # noqa: ASYNC110  # of many handles
                     await trio.sleep(0.2)
         states = {request_id: handle.state.value for request_id, handle in client.orders.items()}
         states |= {request_id: handle.state.value for request_id, handle in client.pending.items()}
     return {"states": states, "steps": steps.count, "errors": errors}
+
+
+async def place_pending(client: Any, job: dict[str, Any], errors: list[str]) -> list[Any]:
+    """Place the pending orders of a job; those that are to be taken back are, as soon as the venue has them."""
+    handles = []
+    for request_id, asset, amount, at in job.get("pending", ()):
+        with trio.move_on_after(100):  # until the venue's clock is known
+            while not clock_is_known(client):  # noqa: ASYNC110  # nobody is told
+                await trio.sleep(0.5)
+        try:
+            handle = await client.place_pending(
+                asset,
+                "put",
+                Decimal(amount),
+                at_time=datetime.fromtimestamp(at, UTC),
+                duration=5,
+                valid_for=20,
+                request_id=request_id,
+            )
+            if request_id.endswith("taken back"):
+                await handle.working()
+                await handle.cancel()
+            else:
+                handles.append(handle)
+        except PotrioError as error:
+            errors.append(f"{request_id}: {error}")
+    return handles
+
+
+def clock_is_known(client: Any) -> bool:
+    try:
+        client.venue_time()
+    except ClockUnknown:
+        return False
+    return True
 
 
 def serve() -> None:
