@@ -13,7 +13,7 @@ from typing import Any
 
 from potrio.errors import ConfigError
 
-__all__ = ["Histogram"]
+__all__ = ["Histogram", "bucket_of"]
 
 SUB_BITS = 7
 LAYOUT = "loglinear/1"

@@ -148,7 +148,7 @@ def sleep_taken_for_a_set_clock() -> Patches:
     """Where the venue's stamps show that the machine has slept, its clock is thought to have been set so far ahead."""
 
     def amend(self: ServerClock, by_s: float, sample: float, wall: float) -> float:
-        self._settle()
+        self._system.settle()
         self._apart = None
         self._best.clear()
         self._take(sample, wall)

@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from potrio.actors.latencies import LONGEST_S
+from potrio.histogram import bucket_of
 from potrio.limits import (
     ANOMALIES_KEPT_MAX,
     CLOSED_DEALS_KEPT_MAX,
@@ -34,6 +36,8 @@ BOUNDS: Final[Mapping[str, int]] = {
     "Book.handles": ORDERS_KEPT_MAX,
     "Book.orders": ORDERS_KEPT_MAX,
     "Book.owner": ORDERS_KEPT_MAX,
+    "Histogram.counts": bucket_of(int(LONGEST_S * 1e6)) + 1,
+    "JournalState.told": 2 * ORDERS_KEPT_MAX,
     "LinkState.counters": 64,
     "MonitorState.facts": 1000,
     "PendingBook.handles": ORDERS_KEPT_MAX,

@@ -35,13 +35,14 @@ GAPS_MAX: Final = 64
 class Feed:
     """One asset's ticks."""
 
-    __slots__ = ("asset", "bridges", "bridging", "last", "lost", "recalled", "streams")
+    __slots__ = ("asset", "bridges", "bridging", "last", "left_out", "lost", "recalled", "streams")
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
         self.streams: list[TickStream] = []
         self.last: float | None = None  # UTC seconds of the last tick delivered
         self.lost = False  # the connection has gone since
+        self.left_out = False  # a tick since the last one was not to be believed
         self.recalled: float | None = None  # the newest tick of a bridge: the stream may bring it once more
         self.bridging: list[Tick] | None = None  # live ticks held back until the missing ones are known
         self.bridges = 0  # how often it has been bridged, the present time included
@@ -50,6 +51,12 @@ class Feed:
         """Hold live ticks back from here on."""
         self.bridging = []
         self.bridges += 1
+
+    def tell_left_out(self, tick: Tick) -> None:
+        """Before this tick something is missing: it may have been true, and our clock wrong (P4)."""
+        self.left_out = False
+        if self.last is not None:
+            self.deliver([Gap("stamp", self.asset, since=self.last, until=tick.timestamp)])
 
     def deliver(self, items: Iterable[Tick | Gap]) -> None:
         for item in items:
@@ -136,6 +143,7 @@ class Feeds:
                 self.unwanted += 1
             elif tick.timestamp > latest:
                 self.unbelievable += 1
+                feed.left_out = True
             elif feed.bridging is not None:
                 if len(feed.bridging) < STREAM_CAPACITY:
                     feed.bridging.append(tick)
@@ -150,6 +158,8 @@ class Feeds:
                     if stream.takes_late:
                         stream.push(tick)
             else:
+                if feed.left_out:
+                    feed.tell_left_out(tick)
                 feed.last = tick.timestamp
                 self.delivered += 1
                 for stream in feed.streams:
@@ -171,7 +181,7 @@ class Feeds:
             feed = self._feeds.get(asset)
             if feed is None or feed.bridging is not None or (feed.last is not None and feed.last > floor):
                 return False
-            if feed.recalled is not None and feed.recalled >= floor:
+            if feed.left_out or (feed.recalled is not None and feed.recalled >= floor):
                 return False
             for stream in feed.streams:
                 streams.setdefault(stream, []).append(feed)

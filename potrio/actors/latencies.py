@@ -12,7 +12,7 @@ import msgspec
 
 from potrio.histogram import Histogram
 
-__all__ = ["Latencies", "Latency", "note"]
+__all__ = ["LONGEST_S", "Latencies", "Latency", "note"]
 
 LONGEST_S: Final = 3600.0
 """What takes longer counts as this long; so a histogram has some 3200 buckets at most."""

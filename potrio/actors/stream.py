@@ -39,11 +39,12 @@ class Gap(msgspec.Struct, frozen=True):
     last item before and the first after it (None: not known); ``dropped`` counts the items where that is known.
 
     ``reconnect``: the venue does not say what was missed while the link was down; ``overflow``: this reader was too
-    slow. Candle streams mend both from the venue's history, and know two more: ``history``, which could not be joined
+    slow; ``stamp``: ticks were left out whose times lay too far ahead to be believed. Candle streams mend all of these
+    from the venue's history, and know two more: ``history``, which could not be joined
     with the live ticks; ``late``, for ticks that came when their candle had been delivered already.
     """
 
-    reason: Literal["reconnect", "overflow", "history", "late"]
+    reason: Literal["reconnect", "overflow", "stamp", "history", "late"]
     asset: str | None = None
     since: float | None = None
     until: float | None = None

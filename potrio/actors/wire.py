@@ -212,7 +212,8 @@ class Wire:
             if self.link.ready and not was_ready:
                 await self.report(LinkUp(self.link.epoch, seam.now()))
             if events:
-                await self.report(Batch(self.link.epoch, events, seam.now(), seam.wall()))
+                wall = seam.wall()  # first: what came after a jump has a time after it
+                await self.report(Batch(self.link.epoch, events, seam.now(), wall))
 
     def show(self, sent: bool, messages: list[Any]) -> None:
         """Somebody reads along."""

@@ -27,7 +27,7 @@ __all__ = ["CandleItem", "CandleStatistics", "CandleStream"]
 
 CandleItem = Forming | Candle | Gap
 
-Reason = Literal["reconnect", "overflow", "history", "late"]
+Reason = Literal["reconnect", "overflow", "stamp", "history", "late"]
 
 FIRST_TICK_S: Final = 1.5
 """An opening waits so long for a live tick before it asks for the past: most assets tick twice a second, and a page

@@ -11,6 +11,8 @@ import math
 from collections import deque
 from typing import Final
 
+from potrio.protocol.clock_jumps import ClockJumps
+
 __all__ = ["ServerClock"]
 
 HOUR_S: Final = 3600
@@ -44,9 +46,6 @@ does not agree with itself: its difference grows with the time."""
 DELAY_PRIOR_S: Final = 1.0
 """How late the least delayed sample may be, as long as no round trip has been measured."""
 
-SLEEPS_KEPT: Final = 16
-"""Times the machine slept that are remembered: for what was stamped between waking up and the next sample."""
-
 RESOLUTION_S: Final = 0.001
 DRIFT: Final = 100e-6
 """Stamps have milliseconds; two quartz clocks part by at most 100 µs in a second."""
@@ -58,7 +57,8 @@ class ServerClock:
     Our own wall clock is best one that does not jump (`potrio.transport.steady`). Where the system's does, `doubt`
     says so, and the next samples tell which was right: ours, because the system's was set, or the system's, because
     the machine slept. The zone is not measured anew by either. One sample shows that it slept, for nothing brings a
-    stamp of the future; that it did not takes several over some time, for the first may have waited since before.
+    stamp of the future; that it did not takes several over some time, for the first may have waited since before; and
+    should those have deceived us, later ones still show it for a while.
 
     Attributes:
         observed: samples seen.
@@ -77,10 +77,7 @@ class ServerClock:
         self._best: deque[tuple[float, float]] = deque()
         self._apart: _Apart | None = None
         self._last_wall = -math.inf
-        self._beyond_s = 0.0  # the system's clock is this far ahead of ours
-        self._settled_s = 0.0  # and was, when there was no doubt last
-        self._doubt: _Doubt | None = None
-        self._slept: list[tuple[float, float, float]] = []
+        self._system = ClockJumps()
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -110,12 +107,12 @@ class ServerClock:
     @property
     def is_doubted(self) -> bool:
         """Has a clock of ours jumped, so that nothing can be concluded from times before the next sample?"""
-        return self._doubt is not None
+        return self._system.is_open
 
     @property
     def is_certain(self) -> bool:
         """Can something be concluded from times?"""
-        return self._doubt is None and bool(self._best)
+        return bool(self._best) and not self._system.is_open
 
     # --- conversions -------------------------------------------------------------------------------------------------
 
@@ -137,33 +134,24 @@ class ServerClock:
 
     def amended(self, wall: float) -> float:
         """A time that our clock showed once, as it would have shown it had we known how long the machine had slept."""
-        for first, last, by_s in self._slept:
-            if first <= wall <= last:
-                wall += by_s
-        return wall
+        return self._system.amended(wall)
+
+    def to_system(self, wall: float) -> float:
+        """A time that our clock showed, by the system's clock as it goes now: for what another process will read."""
+        return self._system.to_system(wall)
 
     def latest_stamp(self, wall: float) -> float:
         """The latest that the venue's clock can show when ours shows ``wall``; inf as long as it is not measured."""
         if not self._best:
             return math.inf
-        slept_s = max(0.0, *self._jumps()) if self._doubt is not None else 0.0
+        slept_s = max(self._system.candidates(), default=0.0) if self._system.is_open else 0.0
         return self.stamp_at(wall) + slept_s
-
-    def to_system(self, wall: float) -> float:
-        """A time that our clock showed, by the system's clock as it goes now: for what another process will read.
-
-        As long as it is not known why that has jumped, what was before is left as it was.
-        """
-        before = self._doubt is not None and wall < self._doubt.since
-        return self.amended(wall) + (self._settled_s if before else self._beyond_s)
 
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def doubt(self, beyond_s: float, wall: float) -> None:
         """The system's wall clock has jumped: it is this far ahead of the one that we go by, which shows ``wall``."""
-        self._beyond_s = beyond_s
-        if self._doubt is None:
-            self._doubt = _Doubt(wall)
+        self._system.seen(beyond_s, wall)
 
     def observe(self, stamp: float, wall: float) -> float:
         """Take a sample.
@@ -176,59 +164,52 @@ class ServerClock:
             By how much our clock has to be put forward from now on: 0.0, unless the machine has slept.
         """
         self.observed += 1
-        sample = stamp - wall
-        if not math.isfinite(sample) or (abs(sample) > ZONE_MAX_S + HOUR_S / 2 and self._doubt is None):
+        sample, system = stamp - wall, self._system
+        if not math.isfinite(sample) or not (self._best or system.is_open or _is_zone(sample)):
             self.rejected += 1
             return 0.0
-        if wall < self._last_wall - LATE_S and not self._is_believable(sample):
-            self._best.clear()  # our clock was set back: what we have was measured with another
-            self._apart = None
-            self.jumps += 1
-            self._last_wall = wall
-        self._last_wall = max(self._last_wall, wall)  # of several connections, one may lag behind
         if self._is_believable(sample):
             self._apart = None
-            if self._doubt is not None and self._doubt.is_settled_by(wall):
-                self._settle()
+            if system.is_open and system.agreed(wall):
+                system.settle()
+            if not self._best:
+                self._zone_s = _nearest_hour(sample)
+            self._last_wall = max(self._last_wall, wall)  # of several connections, one may lag behind
             self._take(sample, self._last_wall)
             return 0.0
-        if self._doubt is not None:
-            for slept_s in self._jumps():
-                if slept_s > 0 and self._is_believable(sample - slept_s, late_s=EARLY_S):
+        if system.is_open:
+            for slept_s in system.candidates():
+                if self._is_believable(sample - slept_s, late_s=EARLY_S):
                     return self._amend(slept_s, sample, wall)
         if self._apart is None or not self._apart.extend(sample):
             self._apart = _Apart(sample, wall)
         if not self._apart.agree(wall, late=bool(self._best) and sample < self._best[0][1]):
             self.rejected += 1
             return 0.0
-        high, self._apart = self._apart.high, None
-        slept_s = high - self._best[0][1] if self._best else 0.0
-        # It was not set, as we thought once, where the venue has the system's time.
-        like_system = abs(slept_s - self._beyond_s) <= EARLY_S < self._beyond_s
-        if slept_s > 0 and (self._doubt is not None or like_system):
+        return self._follow(self._apart.high, sample, wall)
+
+    def _follow(self, high: float, sample: float, wall: float) -> float:
+        """Several samples agree on another time: the machine slept, or what was believed was wrong, zone and all."""
+        self._apart = None
+        has_jumped = self._system.may_have_slept(wall)
+        slept_s = high - (self._best[0][1] if self._best else self._zone_s)
+        if slept_s > 0 and (has_jumped or (self._best and not _is_zone(high))):
             return self._amend(slept_s, sample, wall)
+        if not _is_zone(high):
+            self.rejected += 1
+            return 0.0
         self.jumps += bool(self._best)
         self._best.clear()
-        self._settle()
+        self._system.settle()
+        if not has_jumped:
+            self._zone_s = _nearest_hour(high)
+        self._last_wall = wall
         self._take(high, wall)
         return 0.0
 
-    def _jumps(self) -> tuple[float, float]:
-        """What the system's clock has jumped by since there was no doubt, and altogether."""
-        return self._beyond_s - self._settled_s, self._beyond_s
-
-    def _settle(self) -> None:
-        """There is no doubt any more."""
-        self._doubt = None
-        self._settled_s = self._beyond_s
-
     def _amend(self, by_s: float, sample: float, wall: float) -> float:
         """Believe the venue that so much more time has passed: our clock is put forward, and so nearer the system's."""
-        since = wall if self._doubt is None else self._doubt.since
-        self._slept.append((since, wall, by_s))
-        del self._slept[:-SLEEPS_KEPT]
-        self._beyond_s -= by_s
-        self._settle()
+        self._system.slept(by_s, wall)
         self._apart = None
         self._last_wall = wall + by_s
         self._take(sample - by_s, wall + by_s)
@@ -245,7 +226,7 @@ class ServerClock:
         zone_s = _nearest_hour(sample)
         if zone_s == self._zone_s:
             return abs(sample - zone_s) <= FIRST_SKEW_MAX_S
-        return self._doubt is None and abs(sample - zone_s) <= FIRST_SKEW_OTHER_ZONE_MAX_S
+        return not self._system.is_open and abs(sample - zone_s) <= FIRST_SKEW_OTHER_ZONE_MAX_S
 
     def _take(self, sample: float, wall: float) -> None:
         best = self._best
@@ -255,26 +236,6 @@ class ServerClock:
             best.append((wall, sample))
         while len(best) > 1 and best[0][0] < wall - self._window_s:
             best.popleft()
-        self._zone_s = _nearest_hour(best[0][1])
-
-
-class _Doubt:
-    """A jump of the system's clock, since ``since``, and the samples that speak for its having been set."""
-
-    __slots__ = ("count", "first", "since")
-
-    def __init__(self, since: float) -> None:
-        self.since = since
-        self.first = math.inf
-        self.count = 0
-
-    def is_settled_by(self, wall: float) -> bool:
-        """Take in one more sample that agrees with our clock: are there enough, over a time long enough?"""
-        if wall < self.since:
-            return False
-        self.first = min(self.first, wall)
-        self.count += 1
-        return self.count >= AGREE_COUNT and wall - self.first >= AGREE_EARLY_S
 
 
 class _Apart:
@@ -303,3 +264,7 @@ class _Apart:
 
 def _nearest_hour(seconds: float) -> int:
     return round(seconds / HOUR_S) * HOUR_S
+
+
+def _is_zone(seconds: float) -> bool:
+    return abs(seconds) <= ZONE_MAX_S + HOUR_S / 2

@@ -17,6 +17,9 @@ __all__ = ["JUMP_S", "SteadySeam", "steady"]
 JUMP_S: Final = 0.5
 """The system's wall clock has jumped where it is this far from where it should be."""
 
+FOLLOWED_KEPT: Final = 16
+"""Sleeps that are remembered: what was read before them may still be on its way through the program."""
+
 
 class SteadySeam(Seam):
     """Another seam in all but its wall clock.
@@ -32,6 +35,10 @@ class SteadySeam(Seam):
             if not name.startswith("_"):
                 setattr(self, name, getattr(seam, name))  # as it is there, without a step in between
         self._start: float | None = None
+        self._jumped_at = 0.0  # on the clock of deadlines
+        self._followed: list[
+            tuple[float, float]
+        ] = []  # before this time of it, the wall clock showed so much less
         self.beyond_s = 0.0
         self.on_jump: Callable[[float, float], None] = _ignore
 
@@ -47,19 +54,22 @@ class SteadySeam(Seam):
             again = self._start + seam.now()  # we may have waited for the processor between the two looks
             if jumped < 0 or system - again - self.beyond_s >= JUMP_S:
                 self.beyond_s += jumped
+                self._jumped_at = now
                 self.on_jump(self.beyond_s, wall)
         return wall
 
     def wall_at(self, at: float) -> float:
-        """What this clock shows, as it goes now, for a moment of the clock of deadlines."""
+        """What this clock showed, or should have shown, at a moment of the clock of deadlines."""
         assert self._start is not None
-        return self._start + at
+        return self._start + at - sum(by_s for until, by_s in self._followed if at < until)
 
     def follow(self, by_s: float) -> None:
         """The venue's clock shows that so much more time has passed than the clock of deadlines knows of."""
         assert self._start is not None
         self._start += by_s
         self.beyond_s -= by_s
+        self._followed.append((self._jumped_at, by_s))
+        del self._followed[:-FOLLOWED_KEPT]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._seam, name)  # what a seam of a simulation can do besides

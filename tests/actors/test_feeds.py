@@ -93,8 +93,21 @@ async def test_a_stamp_from_the_future_does_not_silence_its_asset():
     feeds.publish([tick(1), tick(4e9), tick(2)], latest=20.0)
     assert not feeds.publish_run([tick(3), tick(4e9)], latest=20.0)
     feeds.publish([tick(3)], latest=20.0)
-    assert [item.timestamp for item in await drained(stream)] == [1, 2, 3]
+    one, gap, *others = await drained(stream)
+    assert [item.timestamp for item in (one, *others)] == [1, 2, 3]
+    assert gap == Gap("stamp", A, since=1, until=2), "it may have been true, and our clock wrong"
     assert feeds.unbelievable == 1
+
+
+async def test_a_run_after_a_tick_that_was_left_out_is_looked_at_one_by_one():
+    feeds, stream = subscribed(A)
+    feeds.publish([tick(4e9)], latest=20.0)
+    feeds.publish([tick(1), tick(4e9)], latest=20.0)
+    assert not feeds.publish_run([tick(2), tick(3)], latest=20.0)
+    feeds.publish([tick(2), tick(3)], latest=20.0)
+    assert feeds.publish_run([tick(4)], latest=20.0)
+    told = await drained(stream)
+    assert told == [tick(1), Gap("stamp", A, since=1, until=2), tick(2), tick(3), tick(4)]
 
 
 async def test_a_reconnect_is_bridged_with_the_missing_ticks():

@@ -7,7 +7,9 @@ from collections import deque
 import msgspec
 import pytest
 
-from loadsim.soak.census import Census, census, objects, resident_mb, slope
+from loadsim.soak.census import BOUNDS, Census, census, objects, resident_mb, slope
+from potrio.actors.latencies import LONGEST_S, note
+from potrio.histogram import Histogram
 from potrio.seam import REAL
 
 
@@ -61,6 +63,14 @@ def test_what_comes_and_goes_or_stays_is_none(lengths):
 def test_a_known_bound_may_be_filled_but_not_passed():
     assert grown([0, 50, 100], {"Root.queue": 100}) == []
     assert grown([0, 50, 101], {"Root.queue": 100}) == ["Root.queue has 101 entries, its bound is 100"]
+
+
+def test_the_bound_of_a_histogram_is_that_of_the_longest_that_is_noted():
+    histogram, value = Histogram(), 0
+    while value < 2 * LONGEST_S * 1e6:
+        note(histogram, value / 1e6)
+        value += max(1, value // 300)
+    assert BOUNDS["Histogram.counts"] * 0.9 < len(histogram.counts) <= BOUNDS["Histogram.counts"]
 
 
 def test_who_never_looked_has_seen_nothing():
