@@ -10,7 +10,7 @@ from potrio.actors.evidence import Evidence
 from potrio.actors.latencies import note
 from potrio.actors.order_clock import OrderClock
 from potrio.actors.order_sending import OrderSending
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, meant_by
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, looks_like, meant_by, resembles
 from potrio.protocol.messages.trading import (
     ClosedDeals,
     Deal,
@@ -122,7 +122,7 @@ class OrderFacts:
         """All open deals have been told: an order that must be among them and is not was not accepted."""
         taken = self.book.next_list_taken()
         for evidence in self.lost_orders():
-            if absent_from_opened(evidence, taken, self.account.clock):
+            if absent_from_opened(evidence, taken, self.account.clock) and not self.in_question(evidence):
                 self.absent(evidence)
 
     def closed_list(self, deals: Sequence[Deal]) -> None:
@@ -131,12 +131,16 @@ class OrderFacts:
         newest = max((clock.to_wall(deal.close_timestamp) for deal in deals), default=0.0)
         taken = max(self.book.list_taken, newest)  # it comes unasked as well, after each settlement
         for evidence in self.lost_orders():
-            if absent_from_closed(evidence, deals, taken, clock):
+            if absent_from_closed(evidence, deals, taken, clock) and not self.in_question(evidence):
                 self.absent(evidence)
 
     def lost_orders(self) -> list[Evidence]:
         """Orders that were written on a connection that is gone, and of which nothing has been heard."""
         return [evidence for evidence in self.clock.live() if evidence.link_lost and evidence.deal is None]
+
+    def in_question(self, evidence: Evidence) -> bool:
+        """Is there a deal of nobody that is just like this order in all but its time?"""
+        return any(resembles(deal, evidence, self.account.clock) for deal in self.book.external.values())
 
     def absent(self, evidence: Evidence) -> None:
         now = self.seam.now()

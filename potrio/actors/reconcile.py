@@ -24,12 +24,16 @@ __all__ = [
     "decides_in",
     "looks_like",
     "meant_by",
+    "resembles",
     "written_at",
 ]
 
 MATCH_BEFORE_S: Final = 2.0
 MATCH_AFTER_S: Final = 30.0
 """A deal without our request id may be ours if it opened this near to the moment an order just like it was written."""
+
+RESEMBLES_S: Final = 120.0
+"""A deal of just these terms that opened this near, and that nobody knows whose it is, proves nothing either way."""
 
 CLOSED_LIST_LENGTH: Final = 20
 """Deals in the venue's closed list: where it is full, an older deal may have fallen off its end."""
@@ -42,13 +46,25 @@ def written_at(evidence: Evidence, clock: ServerClock) -> float | None:
 
 def looks_like(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
     """Could this deal, which carries no request id, be the fruit of that order?"""
+    return _opened_near(deal, evidence, clock, MATCH_BEFORE_S, MATCH_AFTER_S)
+
+
+def resembles(deal: Deal, evidence: Evidence, clock: ServerClock) -> bool:
+    """Is this deal so like that order that its absence is not proved, though the time does not fit?
+
+    The machine may have dozed while the order was on its way, or the venue's clock have gone wrong.
+    """
+    return _opened_near(deal, evidence, clock, RESEMBLES_S, RESEMBLES_S)
+
+
+def _opened_near(deal: Deal, evidence: Evidence, clock: ServerClock, before_s: float, after_s: float) -> bool:
     intent, written = evidence.intent, written_at(evidence, clock)
     return (
         written is not None
         and clock.is_measured
         and (deal.asset, deal.side, deal.amount) == (intent.asset, intent.side, intent.amount)
         and deal.close_timestamp - deal.open_timestamp == intent.duration_s
-        and written - MATCH_BEFORE_S <= clock.to_wall(deal.open_timestamp) <= written + MATCH_AFTER_S
+        and written - before_s <= clock.to_wall(deal.open_timestamp) <= written + after_s
     )
 
 

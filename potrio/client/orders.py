@@ -14,7 +14,7 @@ from potrio.limits import CONCURRENT_ORDERS_MAX, MONEY_MAX, SYMBOL_CHARS_MAX
 from potrio.protocol.messages.market import Asset
 from potrio.protocol.messages.trading import Side
 
-__all__ = ["check_order", "taken_on"]
+__all__ = ["as_amount", "as_side", "check_order", "taken_on"]
 
 H = TypeVar("H")
 

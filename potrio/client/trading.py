@@ -14,7 +14,7 @@ from potrio.actors.limiter import Lane
 from potrio.actors.order_book import OrderBookMessage, PlaceOrder
 from potrio.actors.order_handle import OrderHandle, Result, as_result
 from potrio.client.core import ClientCore
-from potrio.client.orders import check_order, taken_on
+from potrio.client.orders import as_amount, as_side, check_order, taken_on
 from potrio.errors import NotConnected, OrderDenied, OrderNotFound, OutcomeUnknown
 from potrio.limits import RESULT_GRACE
 from potrio.protocol.messages.trading import Deal, Side
@@ -126,7 +126,8 @@ class TradingCalls(ClientCore):
             amount: stake in account currency; no floats, money is exact.
             duration: seconds until expiry.
             valid_for: seconds after which, if it could not be sent, it never will be (state DENIED).
-            request_id: your own id; the same id with the same terms gives the same handle.
+            request_id: your own id; the same id with the same terms gives the same handle, also where the order
+                could not be placed now.
 
         Cancelling before the handle is returned means that nothing was placed.
 
@@ -139,21 +140,25 @@ class TradingCalls(ClientCore):
         self._check_open()
         if not valid_for >= 0:
             raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
-        if self._shared.link.paused:
-            raise OrderDenied("the client is paused; nothing was sent")
         seam = self._config.seam
-        side, amount = check_order(
-            self._shared.account.assets,
-            asset,
-            side,
-            amount,
-            duration,
-            self._shared.book,
-            live=not self.is_demo,
-            arm_live=self._config.arm_live,
-            request_id=request_id,
-        )
-        if request_id not in self._shared.book.handles:
+        if (
+            request_id in self._shared.book.handles
+        ):  # asked for again: nothing is sent, so nothing can be in the way
+            side, amount = as_side(side), as_amount(amount)
+        elif self._shared.link.paused:
+            raise OrderDenied("the client is paused; nothing was sent")
+        else:
+            side, amount = check_order(
+                self._shared.account.assets,
+                asset,
+                side,
+                amount,
+                duration,
+                self._shared.book,
+                live=not self.is_demo,
+                arm_live=self._config.arm_live,
+                request_id=request_id,
+            )
             self._check_rate(Lane.ORDERS, seam.now() + valid_for)
         intent = OrderIntent(
             request_id=request_id or seam.new_id(),

@@ -10,6 +10,7 @@ import trio
 from potrio.actors.evidence import OrderState
 from potrio.actors.order_clock import OrderClock
 from potrio.errors import OrderRejected
+from potrio.limits import SETTLEMENT_GRACE
 from potrio.protocol.messages.trading import (
     ClosedDeals,
     DealsClosed,
@@ -19,7 +20,7 @@ from potrio.protocol.messages.trading import (
     Side,
 )
 
-from .conftest import ASSET, OTHER, deal
+from .conftest import ASSET, EPOCH, OTHER, deal
 
 
 async def test_a_refusal_goes_to_the_order_in_flight(autojump_clock, desk):
@@ -122,3 +123,20 @@ async def test_a_list_that_says_nothing_new_costs_no_look_and_another_result_is_
     await desk.tell(ClosedDeals([deal("d", close_price=1.2, profit=-10)]))
     assert (len(looks), len(handle.anomalies)) == (1, 1)
     assert (await handle.result()).profit == 9
+
+
+@pytest.mark.parametrize(("opened", "state"), [(60.0, OrderState.UNKNOWN), (200.0, OrderState.VOID)])
+async def test_a_deal_of_nobody_that_is_just_like_it_but_for_its_time_leaves_it_in_doubt(
+    autojump_clock, desk, opened, state
+):
+    """The machine may have dozed while the order was on its way, or the venue's clock have gone wrong."""
+    handle = await desk.place(duration=900)
+    await desk.written(handle)
+    desk.account.clock.observe(EPOCH + 7200, EPOCH)
+    await desk.lost()
+    await desk.up()
+    for _ in range(4):
+        await trio.sleep(2 * SETTLEMENT_GRACE)
+        await desk.tell(OpenedDeals([deal("d9", opened=opened, for_s=900)]))
+    assert handle.state is state
+    assert list(desk.book.external) == ["d9"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from potrio.actors.evidence import Evidence, OrderIntent
-from potrio.actors.reconcile import absent_from_closed, absent_from_opened, closes_at, looks_like
+from potrio.actors.reconcile import absent_from_closed, absent_from_opened, closes_at, looks_like, resembles
 from potrio.limits import ORDER_ACK_TIMEOUT
 from potrio.protocol.messages.trading import Deal, Side
 from potrio.protocol.server_clock import ServerClock
@@ -132,3 +132,16 @@ def test_an_order_written_between_waking_up_and_the_first_tick_is_looked_for_whe
     assert not absent_from_opened(written(), now, clock)
     assert absent_from_opened(written(), now + 10, clock)
     assert absent_from_closed(written(), [], now + 100, clock)
+
+
+@pytest.mark.parametrize(
+    ("away_s", "is_like"), [(-121, False), (-120, True), (-3, True), (31, True), (121, False)]
+)
+def test_a_deal_that_is_like_it_in_all_but_its_time_leaves_the_question_open(
+    away_s: float, is_like: bool
+) -> None:
+    clock = ServerClock()
+    clock.observe(WRITTEN + 7200, WRITTEN)
+    assert resembles(deal(WRITTEN + away_s), written(), clock) is is_like
+    assert not looks_like(deal(WRITTEN + away_s), written(), clock)
+    assert not resembles(deal(WRITTEN + away_s, asset="OTHER_otc"), written(), clock)

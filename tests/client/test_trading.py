@@ -155,6 +155,18 @@ async def test_the_same_id_gives_the_same_handle(autojump_clock, connect, venue)
         with pytest.raises(ValueError, match="other terms"):
             await client.place(ASSET, "put", 10, duration=60, request_id="mine-1")
         await one.opened()
+        closed = {
+            name: msgspec.structs.replace(asset, is_active=False) for name, asset in client.assets.items()
+        }
+        client._shared.account.set_assets(closed)
+        assert await client.place(ASSET, "call", 10, duration=60, request_id="mine-1") is one, (
+            "nothing is sent"
+        )
+        await client.pause()
+        assert await client.place(ASSET, "call", 10, duration=60, request_id="mine-1") is one
+        with pytest.raises(OrderDenied, match="paused"):
+            await client.place(ASSET, "call", 10, duration=60, request_id="mine-2")
+        await client.resume()
         assert orders_at(venue) == {"mine-1": 1}
 
 

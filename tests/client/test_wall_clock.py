@@ -222,3 +222,22 @@ async def test_candles_go_on_after_a_sleep_as_if_nothing_had_been(
         items += await read_closed(candles, int(slept_s / 5) + 5)
         closed = check_candles(venue, items, 5)
         assert closed[-1].time + 5 == pytest.approx(after(network), abs=12)
+
+
+@pytest.mark.parametrize("set_s", [600.0, -600.0, 5.0])
+async def test_an_order_between_a_clock_that_is_set_and_a_sleep_is_found_all_the_same(
+    autojump_clock, connect, network, venue, fall_asleep, set_s
+):
+    async with connect() as client, client.ticks(ASSET) as ticks:
+        await ticks.receive()
+        network.wall_jump_s += set_s
+        client.venue_time()
+        await trio.sleep(0.6)
+        for event in ("successopenOrder", "updateOpenedDeals", "updateOpenedDeals"):
+            venue.exchange.plan.add((Fault(kind=FaultKind.LOSE, event=event),))
+        handle = await client.place(ASSET, "call", Decimal(5), duration=7200)
+        await trio.sleep(0.7)
+        fall_asleep(3600.0, link=False)
+        with trio.fail_after(300):
+            await handle.opened()
+        assert handle.opened_at.timestamp() == pytest.approx(EPOCH, abs=10)
