@@ -14,8 +14,8 @@ from potrio.actors.pending_evidence import PendingEvidence, PendingIntent, Pendi
 
 __all__ = ["PENDING", "PendingRecord", "pending_evidence_of", "pending_record_of"]
 
-PENDING: Final = "pending "
-"""What the key of a pending order's record has before its id: a market order may have the same id."""
+PENDING: Final = "\0pending "
+"""What the key of a pending order's record has before its id: no market order has an id that begins so."""
 
 FACTS: Final = (
     "denied",

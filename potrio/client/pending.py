@@ -83,7 +83,7 @@ class PendingCalls(ClientCore):
             ClientClosed: the client has been closed.
         """
         self._check_open()
-        if not valid_for >= 0:
+        if not isinstance(valid_for, int | float) or not valid_for >= 0:
             raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
         seam, shared = self._config.seam, self._shared
         side, amount = check_order(

@@ -98,7 +98,7 @@ class TradingCalls(ClientCore):
             deal = book.external.get(id)
             if deal is None:
                 raise OrderNotFound(id)
-            if deal.is_closed:
+            if deal.is_closed or id in book.ended:
                 await trio.lowlevel.checkpoint()
                 return as_result(deal)
             wait = clock.to_wall(deal.close_timestamp) + grace - seam.wall()
@@ -138,7 +138,7 @@ class TradingCalls(ClientCore):
             ClientClosed: the client has been closed.
         """
         self._check_open()
-        if not valid_for >= 0:
+        if not isinstance(valid_for, int | float) or not valid_for >= 0:
             raise OrderDenied(f"valid_for is a number of seconds >= 0, not {valid_for}")
         seam = self._config.seam
         if (

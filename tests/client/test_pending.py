@@ -241,6 +241,7 @@ async def test_the_same_id_gives_the_same_handle(autojump_clock, connect):
         ({"at_price": 1.1, "min_payout": 101}, "percent"),
         ({"at_price": 1.1, "amount": 1.5}, "float"),
         ({"at_price": 1.1, "valid_for": -1}, "valid_for"),
+        ({"at_price": 1.1, "valid_for": "2s"}, "valid_for"),
     ],
 )
 async def test_what_cannot_be_right_is_denied_before_it_is_sent(

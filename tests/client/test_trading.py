@@ -272,6 +272,24 @@ async def test_the_result_of_a_deal_that_was_placed_elsewhere(autojump_clock, co
         assert (await client.result(deal.id)).profit == result.profit
 
 
+async def test_a_deal_placed_elsewhere_that_was_told_as_closed_has_a_result_whatever_its_fields_lack(
+    autojump_clock, connect
+):
+    async with connect() as client, connect() as elsewhere:
+        deal = await (await elsewhere.place(ASSET, "call", 10, duration=60)).opened()
+        await until(lambda: deal.id in client.external_deals)
+        client._shared.book.keep_external(msgspec.structs.replace(deal, profit=Decimal(-10)), closed=True)
+        with trio.fail_after(1):
+            assert isinstance(await client.result(deal.id), Lost)
+
+
+@pytest.mark.parametrize("valid_for", [-1, float("nan"), "2s", None])
+async def test_a_time_to_live_that_is_none_is_denied(autojump_clock, connect, valid_for):
+    async with connect() as client:
+        with pytest.raises(OrderDenied, match="valid_for"):
+            await client.place(ASSET, "call", 1, duration=60, valid_for=valid_for)
+
+
 async def test_exposure_and_changes_follow_an_order(autojump_clock, connect):
     async with connect() as client:
         assert client.exposure == 0
