@@ -151,6 +151,7 @@ def sleep_taken_for_a_set_clock() -> Patches:
         self._system.settle()
         self._apart = None
         self._best.clear()
+        self._zone_s = 3600 * round(sample / 3600)
         self._take(sample, wall)
         return 0.0
 
