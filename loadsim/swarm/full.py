@@ -105,10 +105,11 @@ class Part:
                     now_s = stage.now_s()
                     if sleeping.cancelled_caught and due_s < player.leaves_s:
                         stage.lag(max(due_s, known_s), now_s)
-                    for due in acts.take_due(now_s, ready=player.ready):
+                    # Also what was due just before the end, and is a little late by now.
+                    for due in acts.take_due(min(now_s, player.leaves_s), ready=player.ready):
                         self._running += 1
                         nursery.start_soon(self._act, nursery, due)
-                acts.finish(stage.now_s())
+                acts.finish(player.leaves_s)
                 await self._leave()
                 nursery.cancel_scope.cancel("it leaves")
             player.finished = True

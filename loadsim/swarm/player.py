@@ -215,17 +215,19 @@ class Player:
         for until_s, act in [each for each in self._idle if each[0] <= now_s]:
             self._idle.remove((until_s, act))
             self.acts.ended(act, now_s)
+        out: list[EventOut] = []
+        if (
+            self.ready and not self._leaving
+        ):  # also what was due just before the end, and is a little late by now
+            self._begin(now_s, out)
         if not self._leaving and now_s >= self.leaves_s:
             self._leave(now_s)
-        out: list[EventOut] = []
-        if self.ready and not self._leaving:
-            self._begin(now_s, out)
         if self._leaving:
             self._go(now_s, out)
         return out
 
     def _begin(self, now_s: float, out: list[EventOut]) -> None:
-        for due in self.acts.take_due(now_s):
+        for due in self.acts.take_due(min(now_s, self.leaves_s)):
             action = due.action
             if action.do == "idle":
                 self._idle.append((now_s + parse_duration(str(action.params.get("for", "1s"))), due.act))
@@ -245,7 +247,7 @@ class Player:
     def _leave(self, now_s: float) -> None:
         """No new actions; what is under way may end."""
         self._leaving = True
-        self.acts.finish(now_s)
+        self.acts.finish(min(now_s, self.leaves_s))
         self._idle.clear()
         self._settle_by_s = now_s + DRAIN_MAX_S
 

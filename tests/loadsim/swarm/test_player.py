@@ -104,7 +104,7 @@ async def test_who_is_away_at_the_end_and_owes_nothing_is_gone(make) -> None:
 
 
 async def test_orders_under_way_are_waited_for_a_bounded_time(make) -> None:
-    player, recorder = make(act("open_order"), "3s")
+    player, recorder = make(act("open_order", deadline="9s"), "3s")
     player.entered(0.0, 0.1)
     player.ledger.orders["d"] = Order(Decimal(10), 60.0)
     player.step(3.0)
@@ -116,6 +116,19 @@ async def test_orders_under_way_are_waited_for_a_bounded_time(make) -> None:
     player.depart(9.0)
 
     assert recorder.take_delta(0).counters["orders.unsettled"] == 1
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.004, 2.0])
+async def test_what_was_due_before_the_end_is_begun_and_what_comes_due_after_it_is_not_of_the_run(
+    make, late_s
+) -> None:
+    player, recorder = make(act("balance", deadline="9s"), "1002ms")
+    player.entered(0.0, 0.1)
+    begun = player.step(1.002 + late_s)
+    assert [name for name, *_ in begun] == ["getBalance"]
+    player.depart(9.0)
+    counters = recorder.take_delta(0).counters
+    assert (counters["planned"], counters["started"], counters.get("omitted", 0)) == (1, 1, 0)
 
 
 async def test_idling_ends_with_its_time_or_with_the_connection(make) -> None:
