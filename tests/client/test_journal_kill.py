@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -69,6 +71,26 @@ class Program:
         return result
 
 
+@asynccontextmanager
+async def started(program: Program) -> AsyncIterator[None]:
+    """The parent of the programs runs for as long as this block."""
+    process = program.process = await trio.lowlevel.open_process(
+        [sys.executable, str(Path(__file__).with_name("hurried.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    async with process.stdin, process.stdout:
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            await process.stdin.aclose()
+            with trio.CancelScope(shield=True):
+                await process.wait()
+
+
 async def kill_and_check(tmp_path: Path) -> None:
     start = time.time()
     config = VenueConfig(seed=3, trading=TradingConfig(amount_max=Decimal(20_000)))
@@ -76,22 +98,9 @@ async def kill_and_check(tmp_path: Path) -> None:
     seam = HurriedSeam(start)
     async with open_venue(config, seam=seam) as venue:
         program = Program(venue.url, journal, start)
-        process = program.process = await trio.lowlevel.open_process(
-            [sys.executable, str(Path(__file__).with_name("hurried.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        async with process.stdin, process.stdout:
-            try:
-                await kill_at_every_step(program)
-                check(program, journal, venue)
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                await process.stdin.aclose()
-                with trio.CancelScope(shield=True):
-                    await process.wait()
+        async with started(program):
+            await kill_at_every_step(program)
+            check(program, journal, venue)
 
 
 async def kill_at_every_step(program: Program) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +14,7 @@ from loadsim.venue import VenueConfig, open_venue
 from loadsim.venue.config import TradingConfig
 
 from .hurried import HurriedClock, HurriedSeam
-from .test_journal_kill import ASSET, OTHER, TRIES, Program
+from .test_journal_kill import ASSET, OTHER, TRIES, Program, started
 
 ACCOUNTS = 6
 KILLS_MIN = 50
@@ -62,22 +60,9 @@ async def kill_and_check(tmp_path: Path) -> None:
 
         venue.exchange.pending.add = adding
         program = PendingProgram(venue.url, journal, seam)
-        process = program.process = await trio.lowlevel.open_process(
-            [sys.executable, str(Path(__file__).with_name("hurried.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        async with process.stdin, process.stdout:
-            try:
-                await kill_at_every_step(program)
-                check(program, journal, venue, taken)
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                await process.stdin.aclose()
-                with trio.CancelScope(shield=True):
-                    await process.wait()
+        async with started(program):
+            await kill_at_every_step(program)
+            check(program, journal, venue, taken)
 
 
 async def kill_at_every_step(program: PendingProgram) -> None:
